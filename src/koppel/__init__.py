@@ -1,0 +1,1 @@
+"""Koppel keeps Dutch business software in step."""

@@ -1,0 +1,1 @@
+"""Numbers and codes of Dutch business life: one module each, with `compact`, `validate` and `is_valid`."""

@@ -1,0 +1,137 @@
+"""The compiled flow: the values a flow file becomes once it is read. Policy of one customer, no vendor knowledge."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from koppel.model.values import Json, Money
+
+FORMAT = 1
+SideName = Literal["left", "right"]
+Owner = Literal["left", "right", "newest", "ask", "union"]
+Missing = Literal["archive", "unlink", "restore", "ask"]
+SharedKey = Literal["facts", "all", "ask"]
+
+
+def other(side: SideName) -> SideName:
+    """The opposite side."""
+    return "right" if side == "left" else "left"
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """`connection:resource`."""
+
+    connection: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.connection}:{self.resource}"
+
+
+class Condition(msgspec.Struct, frozen=True, rename={"in_": "in", "is_": "is"}):
+    """One condition of a scope; exactly one test is set. `any` holds alternatives (OR); a list of conditions is ANDed."""
+
+    field: str = ""
+    is_: Json | msgspec.UnsetType = msgspec.UNSET
+    is_not: Json | msgspec.UnsetType = msgspec.UNSET
+    in_: tuple[Json, ...] | msgspec.UnsetType = msgspec.UNSET
+    not_in: tuple[Json, ...] | msgspec.UnsetType = msgspec.UNSET
+    filled: bool | msgspec.UnsetType = msgspec.UNSET
+    any: tuple[Condition, ...] = ()
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What takes part. `take` = intake | intake+right | all decides for a left that cannot be listed."""
+
+    take: Literal["intake", "intake+right", "all"] = "all"
+    left: tuple[Condition, ...] = ()
+    right: tuple[Condition, ...] = ()
+
+
+class Match(msgspec.Struct, frozen=True):
+    """How records find each other: strong keys link, weak evidence proposes (rule B17)."""
+
+    keys: tuple[str, ...] = ()
+    propose: tuple[str, ...] = ()
+    shared_key: SharedKey = "facts"
+
+
+class FieldRule(msgspec.Struct, frozen=True):
+    """The rule of one field.
+
+    `path` is canonical (`address`), or a vendor's own field on one side: then `side` is that side and `path` the vendor's
+    name (`Remarks`); its value comes from `source` (a canonical path of the other side), `const`, through `table` and
+    `transform` in that order. `when` = always | create | update. `empty` speaks of the owner's empty value.
+    """
+
+    path: str
+    owner: Owner = "left"
+    side: SideName | None = None
+    source: str | None = None
+    const: Json | msgspec.UnsetType = msgspec.UNSET
+    table: str | None = None
+    transform: str | None = None
+    when: Literal["always", "create", "update"] = "always"
+    empty: Literal["keep", "clear"] = "keep"
+    default: Json | msgspec.UnsetType = msgspec.UNSET
+    drift: Literal["restore", "leave"] = "restore"
+    line: int = 0
+
+    @property
+    def key(self) -> str:
+        """The field's name in bases, steps and the trail: `address`, `right:Remarks`."""
+        return f"{self.side}:{self.path}" if self.side else self.path
+
+
+class Brakes(msgspec.Struct, frozen=True):
+    """Counts above which a run stops and asks (the guard). `share` is of the side's known records. None = no brake."""
+
+    creates: int | None = 200
+    deletes: int | None = 0
+    share: float | None = 0.2
+    money: Money | None = None
+
+
+class RunRules(msgspec.Struct, frozen=True):
+    """When the flow runs. `refresh` (seconds) = how old a look-up of an unlistable left may grow before a run asks anew."""
+
+    schedule: str | None = None
+    window: str | None = None
+    reconcile: str | None = None
+    refresh: float | None = None
+    brakes: Brakes = Brakes()
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """A flow, whole. `digest` covers the meaning (not comments or layout); a stored plan is bound to it."""
+
+    id: str
+    title: str
+    entity: str
+    left: Endpoint
+    right: Endpoint
+    fields: tuple[FieldRule, ...]
+    start: str | None = None
+    scope: Scope = Scope()
+    match: Match = Match()
+    create_left: bool = False
+    create_right: bool = False
+    missing_left: Missing = "ask"
+    missing_right: Missing = "ask"
+    run: RunRules = RunRules()
+    tables: dict[str, dict[str, Json]] = {}
+    digest: str = ""
+
+    def endpoint(self, side: SideName) -> Endpoint:
+        """The endpoint of that side."""
+        return self.left if side == "left" else self.right
+
+    def creates(self, side: SideName) -> bool:
+        """Whether new records may be created on that side."""
+        return self.create_left if side == "left" else self.create_right
+
+    def missing(self, side: SideName) -> Missing:
+        """What to do when that side disappears."""
+        return self.missing_left if side == "left" else self.missing_right

@@ -1,0 +1,1 @@
+"""The vendors' packages and the door they come in through (`spi`)."""
