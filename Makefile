@@ -1,0 +1,55 @@
+# Two commands for a newcomer: `make demo` and `make test`. Nothing is installed outside .venv; once that stands, every
+# target works without a network. `make help` lists the rest.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+SEEDS ?= 2000
+KILLS ?= 300
+
+# What was installed is remembered by content, not by date: switching branches and back costs nothing.
+STATE := $(shell cat pyproject.toml constraints.txt tools/install | cksum | cut -d ' ' -f 1)
+INSTALLED := $(VENV)/.installed-$(STATE)
+TESTABLE := $(VENV)/.testable-$(STATE)
+
+.PHONY: help demo test lint campaign bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1	\2/p' Makefile | expand -t 20
+
+demo: $(INSTALLED) ## see Koppel work against made-up companies, on this machine only
+	@$(BIN)/koppel demo
+
+test: lint ## everything that must hold before a change is handed in
+	@$(BIN)/pytest -n $(JOBS)
+
+lint: $(TESTABLE) ## style, types and import rules, without running a test
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports --no-logo
+
+campaign: $(INSTALLED) ## the long search for lost or doubled records: SEEDS simulated worlds, KILLS killed processes
+	@mkdir -p .campaign
+	$(BIN)/koppel simulate --seeds $(SEEDS) --json > .campaign/simulate.json
+	$(BIN)/koppel torture --kills $(KILLS) --json > .campaign/torture.json
+
+bench: $(TESTABLE) ## measure the speed of the hot paths
+	@for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script" || exit 1; done
+
+clean: ## remove caches and results; the installed .venv stays
+	rm -rf .campaign .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED):
+	@tools/install $(VENV)
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+$(TESTABLE): $(INSTALLED)
+	@tools/install $(VENV) test
+	@rm -f $(VENV)/.testable-*
+	@touch $@
