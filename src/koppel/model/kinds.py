@@ -34,7 +34,7 @@ def normalise(kind: str, value: Json) -> Json:
     if is_blank(value):
         return None
     if isinstance(value, dict):
-        parts = {key: normalise("postcode" if key == "postcode" else "text", part) for key, part in sorted(value.items())}
+        parts = {key: normalise("postcode" if key.lower() == "postcode" else "text", part) for key, part in sorted(value.items())}
         return {key: part for key, part in parts.items() if part is not None}
     if isinstance(value, (list, tuple)):
         items = [normalise("text", item) for item in value]

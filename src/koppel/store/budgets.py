@@ -1,0 +1,62 @@
+"""Vendor budgets: one shared account per allowance, updated atomically and corrected by the vendor's own headers (law 10)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from koppel.store.sql import Db
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What is left of one allowance until `reset_at` (epoch seconds)."""
+
+    system: str
+    name: str
+    key: str
+    allowed: int
+    used: int
+    reset_at: float
+
+    @property
+    def remaining(self) -> int:
+        """How much is left."""
+        return max(0, self.allowed - self.used)
+
+
+def spend(db: Db, system: str, name: str, key: str, *, allowed: int, reserve: int, reset_at: float, at: float, amount: int = 1) -> float | None:
+    """Take `amount` from an allowance; None when taken, else the time at which to come again.
+
+    `reset_at` is when the current window ends, by the vendor's clock as we know it.
+    """
+    row = db.one("select allowed, used, reset_at from budgets where system = :s and name = :n and key = :k" + db.for_update, s=system, n=name, k=key)
+    if row is None or row[2] <= at:
+        _write(db, system, name, key, row[0] if row else allowed, amount, reset_at)
+        return None
+    if amount and row[1] + amount > row[0] - reserve:
+        return row[2]
+    _write(db, system, name, key, row[0], row[1] + amount, row[2])
+    return None
+
+
+def correct(db: Db, system: str, name: str, key: str, *, allowed: int, remaining: int, reset_at: float) -> None:
+    """What the vendor said outranks our count."""
+    _write(db, system, name, key, allowed, allowed - remaining, reset_at)
+
+
+def exhaust(db: Db, system: str, name: str, key: str, *, allowed: int, reset_at: float) -> None:
+    """The vendor refused: nothing is left until `reset_at`."""
+    _write(db, system, name, key, allowed, allowed, reset_at)
+
+
+def _write(db: Db, system: str, name: str, key: str, allowed: int, used: int, reset_at: float) -> None:
+    db.run(
+        "insert into budgets (system, name, key, allowed, used, reset_at) values (:s, :n, :k, :a, :u, :r)"
+        " on conflict (system, name, key) do update set allowed = excluded.allowed, used = excluded.used, reset_at = excluded.reset_at",
+        s=system, n=name, k=key, a=allowed, u=used, r=reset_at,
+    )  # fmt: skip
+
+
+def listed(db: Db, *, system: str | None = None) -> list[Account]:
+    """Every account, for people and for the planner."""
+    sql = "select system, name, key, allowed, used, reset_at from budgets" + (" where system = :s" if system else "") + " order by system, name, key"
+    return [Account(*row) for row in (db.rows(sql, s=system) if system else db.rows(sql))]

@@ -1,0 +1,52 @@
+"""The due set's explicit part: what people, webhooks, retries and edits asked a flow to look at, besides what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from koppel.store.sql import Db, as_list, as_rows
+
+
+class Due(msgspec.Struct, frozen=True):
+    """One record to be looked at; `why` = taken in | asked | retry | waiting | flow edited | refresh."""
+
+    side: str
+    native: str
+    why: str
+
+
+def add(db: Db, flow: str, entries: Iterable[Due], *, at: float, not_before: float | None = None) -> None:
+    """Put records into a flow's due set; one that is there already keeps its reason but may come earlier."""
+    rows = [[entry.side, entry.native, entry.why] for entry in entries]
+    if not rows:
+        return
+    columns = {"side": "text", "native": "text", "why": "text"}
+    db.run(
+        f"insert into due (flow, side, native, why, at, not_before) select :f, side, native, why, :at, cast(:nb as double precision) from {db.table(columns)} where true"
+        " on conflict (flow, side, native) do update set not_before = case when excluded.not_before is null or due.not_before is null then null"
+        " when excluded.not_before < due.not_before then excluded.not_before else due.not_before end",
+        f=flow, at=at, nb=not_before, rows=as_rows(rows),
+    )  # fmt: skip
+
+
+def ready(db: Db, flow: str, *, at: float) -> list[Due]:
+    """What may be looked at now, in the order it was asked for."""
+    rows = db.rows("select side, native, why from due where flow = :f and (not_before is null or not_before <= :at) order by at, side, native", f=flow, at=at)
+    return [Due(*row) for row in rows]
+
+
+def waiting(db: Db, flow: str) -> int:
+    """How many entries there are, ready or not."""
+    return db.scalar("select count(*) from due where flow = :f", f=flow)
+
+
+def next_at(db: Db, flow: str) -> float | None:
+    """The earliest time at which a waiting entry becomes ready; None when there is none."""
+    return db.scalar("select min(coalesce(not_before, at)) from due where flow = :f", f=flow)
+
+
+def done(db: Db, flow: str, side: str, natives: Iterable[str]) -> None:
+    """Take records out: each of their steps is done, parked, asked or refused."""
+    db.run(f"delete from due where flow = :f and side = :s and native in (select v from {db.values()})", f=flow, s=side, list=as_list(natives))

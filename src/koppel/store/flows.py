@@ -1,0 +1,131 @@
+"""Flows and bases: what each flow has seen, and per pair what was last agreed, in two forms.
+
+A base's `left` is each field as the left shows it, `right` as the right shows it; `written` holds what we wrote and have not
+yet read back. `left_digest`/`right_digest` are set only when every field is agreed: the fast path in SQL (P3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from koppel.model.values import Json
+from koppel.store.sql import Db, as_list, as_rows
+
+NORM_VERSION = 1
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a flow has looked: positions in the left and right stream's `seq`; the digest of the flow as last run, and
+    its fields' rules by key (to see what an edit touched)."""
+
+    digest: str
+    fields: dict[str, str]
+    left_seq: int
+    right_seq: int
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A value we wrote to one side and have not read back: the value, and how often."""
+
+    value: Json
+    count: int
+
+
+class BaseRow(msgspec.Struct, frozen=True):
+    """The last agreed state of one pair."""
+
+    left: dict[str, Json] = {}
+    right: dict[str, Json] = {}
+    written_left: dict[str, Written] = {}
+    written_right: dict[str, Written] = {}
+    prov: dict[str, int] = {}
+
+
+class StoredBase(msgspec.Struct, frozen=True):
+    """A base with its place and digests."""
+
+    left_native: str
+    right_native: str
+    subject: str
+    base: BaseRow
+    left_digest: str
+    right_digest: str
+    generation: int
+
+
+def position(db: Db, flow: str) -> Position | None:
+    """Where a flow stands, or None when it never ran."""
+    row = db.one("select digest, fields, left_seq, right_seq from flows where id = :f", f=flow)
+    return None if row is None else Position(row[0], msgspec.json.decode(row[1]), row[2], row[3])
+
+
+def move(db: Db, flow: str, place: Position) -> None:
+    """Record where a flow stands."""
+    db.run(
+        "insert into flows (id, digest, fields, left_seq, right_seq) values (:f, :d, :k, :l, :r)"
+        " on conflict (id) do update set digest = excluded.digest, fields = excluded.fields, left_seq = excluded.left_seq, right_seq = excluded.right_seq",
+        f=flow, d=place.digest, k=msgspec.json.encode(place.fields).decode(), l=place.left_seq, r=place.right_seq,
+    )  # fmt: skip
+
+
+def bases_of(db: Db, flow: str, *, left: Iterable[str] = (), right: Iterable[str] = ()) -> dict[tuple[str, str], StoredBase]:
+    """Bases by (left native, right native) of pairs that hold one of those records."""
+    columns = "left_native, right_native, subject, body, left_digest, right_digest, generation"
+    rows = [
+        *db.rows(f"select {columns} from bases where flow = :f and left_native in (select v from {db.values()})", f=flow, list=as_list(left)),
+        *db.rows(f"select {columns} from bases where flow = :f and right_native in (select v from {db.values()})", f=flow, list=as_list(right)),
+    ]
+    return {(row[0], row[1]): _stored(db, row) for row in rows}
+
+
+def _stored(db: Db, row: Sequence) -> StoredBase:
+    body = msgspec.json.decode(db.vault.unseal(row[3]), type=BaseRow)
+    return StoredBase(row[0], row[1], row[2], body, row[4], row[5], row[6])
+
+
+def save_bases(db: Db, flow: str, bases: Iterable[StoredBase]) -> None:
+    """Insert or replace bases, in one statement."""
+    rows = [
+        [b.left_native, b.right_native, b.subject, db.vault.seal(msgspec.json.encode(b.base)), b.left_digest, b.right_digest, b.generation, NORM_VERSION] for b in bases
+    ]
+    if not rows:
+        return
+    columns = {
+        "left_native": "text", "right_native": "text", "subject": "text", "body": "text",
+        "left_digest": "text", "right_digest": "text", "generation": "big", "norm_version": "big",
+    }  # fmt: skip
+    names = ", ".join(columns)
+    db.run(
+        f"insert into bases (flow, {names}) select :f, {names} from {db.table(columns)} where true on conflict (flow, left_native, right_native) do update set "
+        + ", ".join(f"{name} = excluded.{name}" for name in columns if name not in {"left_native", "right_native"}),
+        f=flow, rows=as_rows(rows),
+    )  # fmt: skip
+
+
+def drop_base(db: Db, flow: str, left_native: str, right_native: str) -> None:
+    """Forget what was agreed for a pair (unlinked)."""
+    db.run("delete from bases where flow = :f and left_native = :l and right_native = :r", f=flow, l=left_native, r=right_native)
+
+
+def unsettled(db: Db, flow: str, side: str, stream: int, natives: Iterable[str]) -> list[str]:
+    """Those of `natives` that are not known to be settled: every base of theirs must hold today's digest.
+
+    The SQL fast path: a settled pair never reaches Python.
+    """
+    settled = {
+        row[0]
+        for row in db.rows(
+            f"select b.{side}_native from bases b join observations o on o.stream = :s and o.native = b.{side}_native"
+            f" where b.flow = :f and b.{side}_native in (select v from {db.values()})"
+            f" group by b.{side}_native having min(case when b.{side}_digest = o.digest and b.{side}_digest <> '' then 1 else 0 end) = 1",
+            f=flow, s=stream, list=as_list(natives),
+        )
+    }  # fmt: skip
+    return [native for native in natives if native not in settled]
+
+
+def pairs_of(db: Db, flow: str) -> list[tuple[str, str]]:
+    """Every pair of a flow."""
+    return [(row[0], row[1]) for row in db.rows("select left_native, right_native from bases where flow = :f order by left_native, right_native", f=flow)]

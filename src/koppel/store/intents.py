@@ -1,0 +1,86 @@
+"""Intents: operations committed before their call leaves. Whatever is in this table may or may not have happened.
+
+Settled intents are deleted (the trail has the operation). The unique slot — one open create per source record, one open
+write per target record — is what makes two flows or two workers unable to create the same thing (law 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from koppel.model.values import Json
+from koppel.store.sql import Db, as_list
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """One open operation. `side` is the target's; `source_native` the record it comes from; `target_native` is filled for an
+    update, or once an id was learnt. `body` holds the step and the lowered operation (sealed). Times in epoch seconds."""
+
+    op: str
+    run: int
+    flow: str
+    kind: str
+    stream: int
+    side: str
+    source_native: str | None
+    target_native: str | None
+    body: dict[str, Json]
+    state: str
+    opened_at: float
+    sent_at: float | None
+    tries: int = 0
+
+    @property
+    def slot(self) -> str:
+        """What only one open intent may be about."""
+        return f"record {self.target_native}" if self.kind != "create" else f"from {self.source_native}"
+
+
+_COLUMNS = "op, run, flow, kind, stream, side, source_native, target_native, body, state, opened_at, sent_at, tries"
+
+
+def open_intents(db: Db, intents: Sequence[Intent]) -> None:
+    """Commit intents before their calls leave. Raises sqlalchemy's IntegrityError when a slot is taken: the caller plans around open slots."""
+    for i in intents:
+        db.run(
+            "insert into intents (op, run, flow, kind, stream, native, side, source_native, target_native, slot, body, state, opened_at, sent_at, tries)"
+            " values (:op, :run, :flow, :kind, :stream, :target, :side, :source, :target2, :slot, :body, :state, :opened, :sent, :tries)",
+            op=i.op, run=i.run, flow=i.flow, kind=i.kind, stream=i.stream, target=i.target_native, side=i.side, source=i.source_native,
+            target2=i.target_native, slot=i.slot, body=db.vault.seal_json(i.body, about=i.op), state=i.state, opened=i.opened_at, sent=i.sent_at, tries=i.tries,
+        )  # fmt: skip
+
+
+def mark_doubt(db: Db, ops: Iterable[str], *, at: float) -> None:
+    """Their replies were lost: nobody knows. Counted from `at`, the moment the last reply could have been on its way."""
+    db.run(f"update intents set state = 'doubt', sent_at = :at, tries = tries + 1 where op in (select v from {db.values()})", at=at, list=as_list(ops))
+
+
+def close(db: Db, ops: Iterable[str]) -> None:
+    """Settled, one way or the other."""
+    db.run(f"delete from intents where op in (select v from {db.values()})", list=as_list(ops))
+
+
+def learn_native(db: Db, op: str, native: str) -> None:
+    """An id learnt half-way through a multi-call write."""
+    db.run("update intents set target_native = :n where op = :op", n=native, op=op)
+
+
+def of_flow(db: Db, flow: str) -> list[Intent]:
+    """Open intents of a flow, oldest first."""
+    return _read(db, db.rows(f"select {_COLUMNS} from intents where flow = :f order by opened_at, op", f=flow))
+
+
+def everything(db: Db) -> list[Intent]:
+    """All open intents of the workspace."""
+    return _read(db, db.rows(f"select {_COLUMNS} from intents order by opened_at, op"))
+
+
+def slots(db: Db) -> set[tuple[int, str]]:
+    """(stream, slot) of everything open, whoever opened it."""
+    return {(row[0], row[1]) for row in db.rows("select stream, slot from intents")}
+
+
+def _read(db: Db, rows: Sequence) -> list[Intent]:
+    return [Intent(*row[:8], db.vault.unseal_json(row[8], about=row[0]), *row[9:]) for row in rows]

@@ -1,0 +1,209 @@
+"""Observations: what we last saw of each record, and the keys it can be found by.
+
+Values lie sealed; keys lie as keyed digests. Each real change gets the next `seq` of its stream, which is all a flow
+needs to know what it still has to look at: the store is the inbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from koppel.model.record import Record
+from koppel.model.values import Json
+from koppel.model.versions import ENTITY_VERSIONS, read_record
+from koppel.store.sql import Db, as_list, as_rows
+from koppel.store.vault import canonical
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One record as an exchange brought it: decoded, or None for a record the vendor says is gone."""
+
+    native: str
+    record: Record | None
+    entity: str = "company"
+    version: str = ""
+    modified_at: float | None = None
+    raw_digest: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What the store knows of one record. `seen_at` is when we last saw it, changed or not."""
+
+    stream: int
+    native: str
+    seq: int
+    version: str
+    digest: str
+    raw_digest: str
+    gone: bool
+    seen_at: float
+    record: Record | None
+    modified_at: float | None
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a page brought: natives that are new, changed, gone."""
+
+    new: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+GONE_DIGEST = "gone"
+
+
+def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int = 0) -> Taken:
+    """Store what was seen. A record whose digest is as known only gets its version and `seen_at`; no `seq` (P6, P9)."""
+    if not seen:
+        return Taken()
+    latest = {item.native: item for item in seen}
+    known = {
+        row[0]: (row[1], bool(row[2]))
+        for row in db.rows(f"select native, digest, gone from observations where stream = :s and native in (select v from {db.values()})", s=stream, list=as_list(latest))
+    }
+    seq: int = db.scalar("select seq from streams where id = :i" + db.for_update, i=stream)
+    changed_rows: list[list[Json]] = []
+    touched_rows: list[list[Json]] = []
+    key_rows: list[list[Json]] = []
+    new: list[str] = []
+    changed: list[str] = []
+    gone: list[str] = []
+    for native, item in latest.items():
+        before = known.get(native)
+        if item.record is None:
+            if before is None or before[1]:
+                continue  # never known, or known to be gone: no news
+            seq += 1
+            gone.append(native)
+            changed_rows.append([native, seq, item.version, 1, "", GONE_DIGEST, None, 1, at, scan])
+            continue
+        body = {"e": item.record.builtins(), "o": item.record.own}
+        digest = db.vault.digest(canonical(body))
+        if before is not None and before == (digest, False):
+            touched_rows.append([native, item.version, item.raw_digest, at, scan])
+            continue
+        seq += 1
+        (new if before is None else changed).append(native)
+        sealed = db.vault.seal_json({**body, "m": item.modified_at})
+        changed_rows.append([native, seq, item.version, ENTITY_VERSIONS[item.entity], item.raw_digest, digest, sealed, 0, at, scan])
+        key_rows.extend([kind, db.vault.digest_key(kind, value), native] for kind, value in dict.fromkeys(item.keys))
+    if changed_rows:
+        _write(db, stream, changed_rows, key_rows)
+        db.run("update streams set seq = :q where id = :i", q=seq, i=stream)
+    if touched_rows:
+        _touch(db, stream, touched_rows)
+    return Taken(tuple(new), tuple(changed), tuple(gone))
+
+
+def _write(db: Db, stream: int, rows: list[list[Json]], key_rows: list[list[Json]]) -> None:
+    columns = {
+        "native": "text", "seq": "big", "version": "text", "entity_version": "big", "raw_digest": "text",
+        "digest": "text", "vals": "text", "gone": "big", "seen_at": "real", "scan": "big",
+    }  # fmt: skip
+    names = ", ".join(columns)
+    db.run(
+        f"insert into observations (stream, {names}) select :s, {names} from {db.table(columns)} where true"
+        " on conflict (stream, native) do update set "
+        + ", ".join(f"{name} = excluded.{name}" for name in columns if name not in {"native", "vals"})
+        + ", vals = coalesce(excluded.vals, observations.vals)",  # a gone record keeps its last values: a person may need them
+        s=stream, rows=as_rows(rows),
+    )  # fmt: skip
+    changed = as_list(row[0] for row in rows)
+    db.run(f"delete from match_keys where stream = :s and native in (select v from {db.values()})", s=stream, list=changed)
+    if key_rows:
+        columns = {"kind": "text", "value": "text", "native": "text"}
+        db.run(
+            f"insert into match_keys (stream, kind, value, native) select :s, kind, value, native from {db.table(columns)} where true on conflict do nothing",
+            s=stream, rows=as_rows(key_rows),
+        )  # fmt: skip
+
+
+def _touch(db: Db, stream: int, rows: list[list[Json]]) -> None:
+    columns = {"native": "text", "version": "text", "raw_digest": "text", "seen_at": "real", "scan": "big"}
+    names = ", ".join(columns)
+    db.run(  # an empty version means this way of reading shows none: keep the one we had
+        f"update observations set version = case when n.version = '' then observations.version else n.version end,"
+        f" raw_digest = case when n.raw_digest = '' then observations.raw_digest else n.raw_digest end, seen_at = n.seen_at,"
+        f" scan = case when n.scan = 0 then observations.scan else n.scan end"
+        f" from (select {names} from {db.table(columns)}) as n where observations.stream = :s and observations.native = n.native",
+        s=stream, rows=as_rows(rows),
+    )  # fmt: skip
+
+
+def raw_digests(db: Db, stream: int, natives: Iterable[str]) -> dict[str, str]:
+    """Raw digest by native, of records that are not gone: unchanged raw items need no decoding."""
+    rows = db.rows(
+        f"select native, raw_digest from observations where stream = :s and gone = 0 and raw_digest <> '' and native in (select v from {db.values()})",
+        s=stream, list=as_list(natives),
+    )  # fmt: skip
+    return {row[0]: row[1] for row in rows}
+
+
+def touch_known(db: Db, stream: int, rows: Sequence[tuple[str, str, str]], *, at: float, scan: int) -> None:
+    """Mark (native, version, raw digest) as seen again, unchanged."""
+    if rows:
+        _touch(db, stream, [[native, version, raw, at, scan] for native, version, raw in rows])
+
+
+def mark_unseen_gone(db: Db, stream: int, scan: int, *, at: float) -> Taken:
+    """At the proven end of a complete listing: what it did not show is gone (law 7)."""
+    rows = db.rows("select native from observations where stream = :s and gone = 0 and scan < :n order by native", s=stream, n=scan)
+    return take_in(db, stream, [Seen(row[0], None) for row in rows], at=at, scan=scan)
+
+
+def load(db: Db, stream: int, natives: Iterable[str], *, entity: str) -> dict[str, Observation]:
+    """Observations by native id; unknown ones are missing."""
+    rows = db.rows(
+        "select native, seq, version, entity_version, digest, raw_digest, gone, seen_at, vals from observations"
+        f" where stream = :s and native in (select v from {db.values()})",
+        s=stream, list=as_list(natives),
+    )  # fmt: skip
+    return {row[0]: _observation(db, stream, entity, row) for row in rows}
+
+
+def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
+    native, seq, version, entity_version, digest, raw_digest, gone, seen_at, sealed = row
+    body = db.vault.unseal_json(sealed) if sealed else None
+    record = read_record(entity, entity_version, body["e"], body["o"]) if body else None
+    return Observation(stream, native, seq, version, digest, raw_digest, bool(gone), seen_at, record, body["m"] if body else None)
+
+
+def changed_since(db: Db, stream: int, seq: int, *, upto: int) -> list[str]:
+    """Natives whose latest change lies in (seq, upto], in order of change."""
+    return [row[0] for row in db.rows("select native from observations where stream = :s and seq > :a and seq <= :b order by seq", s=stream, a=seq, b=upto)]
+
+
+def carriers(db: Db, stream: int, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Who carries each key, among records that are not gone: the store-wide key table, so batching cannot matter."""
+    wanted = {(kind, db.vault.digest_key(kind, value)): (kind, value) for kind, value in keys}
+    if not wanted:
+        return {}
+    found: dict[tuple[str, str], list[str]] = {key: [] for key in wanted.values()}
+    columns = {"kind": "text", "value": "text"}
+    rows = db.rows(
+        f"select k.kind, k.value, k.native from match_keys k join (select kind, value from {db.table(columns)}) as w on w.kind = k.kind and w.value = k.value"
+        " join observations o on o.stream = k.stream and o.native = k.native and o.gone = 0 where k.stream = :s order by k.native",
+        s=stream, rows=as_rows(wanted),
+    )  # fmt: skip
+    for kind, digest, native in rows:
+        found[wanted[kind, digest]].append(native)
+    return {key: tuple(natives) for key, natives in found.items()}
+
+
+def population(db: Db, stream: int) -> int:
+    """How many records of the stream are known and not gone."""
+    return db.scalar("select count(*) from observations where stream = :s and gone = 0", s=stream)
+
+
+def older_than(db: Db, stream: int, natives: Iterable[str], at: float) -> list[str]:
+    """Those of `natives` last seen before `at`."""
+    return [
+        row[0]
+        for row in db.rows(
+            f"select native from observations where stream = :s and seen_at < :at and native in (select v from {db.values()}) order by native",
+            s=stream, at=at, list=as_list(natives),
+        )
+    ]  # fmt: skip

@@ -1,0 +1,76 @@
+"""Streams: one connection's resource as we read it, once for all flows, with the vendor's cursor and our own sequence."""
+
+from __future__ import annotations
+
+import msgspec
+
+from koppel.model.values import Cursor
+from koppel.store.sql import Db
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """`id` is small and local; `seq` is the number given to the latest real change; `complete_at` says when a listing
+    from the start last reached its end: only then does absence mean anything (law 7)."""
+
+    id: int
+    connection: str
+    resource: str
+    cursor: Cursor | None
+    next: str | None
+    seq: int
+    scan: int
+    complete_at: float | None
+    read_at: float | None
+
+    @property
+    def name(self) -> str:
+        """`connection:resource`."""
+        return f"{self.connection}:{self.resource}"
+
+
+_COLUMNS = "id, connection, resource, cursor, next, seq, scan, complete_at, read_at"
+
+
+def ensure(db: Db, connection: str, resource: str) -> Stream:
+    """The stream of that name, made when new."""
+    row = db.one(f"select {_COLUMNS} from streams where connection = :c and resource = :r", c=connection, r=resource)
+    if row is None:
+        number = (db.scalar("select max(id) from streams") or 0) + 1
+        db.run("insert into streams (id, connection, resource) values (:i, :c, :r)", i=number, c=connection, r=resource)
+        return get(db, number)
+    return _stream(row)
+
+
+def get(db: Db, stream: int) -> Stream:
+    """The stream with that number. Raises KeyError."""
+    row = db.one(f"select {_COLUMNS} from streams where id = :i", i=stream)
+    if row is None:
+        raise KeyError(stream)
+    return _stream(row)
+
+
+def every(db: Db) -> tuple[Stream, ...]:
+    """All streams, oldest first."""
+    return tuple(_stream(row) for row in db.rows(f"select {_COLUMNS} from streams order by id"))
+
+
+def begin_scan(db: Db, stream: int) -> int:
+    """Start a listing from the beginning; returns its number. What is not seen under it by its end is absent."""
+    db.run("update streams set scan = scan + 1, cursor = null, next = null, complete_at = null where id = :i", i=stream)
+    return get(db, stream).scan
+
+
+def move_cursor(db: Db, stream: int, *, cursor: Cursor | None, next_page: str | None, complete: bool, at: float) -> None:
+    """Where to read on. The caller does this in the transaction that stores the page (law 8)."""
+    text = msgspec.json.encode(cursor).decode() if cursor else None
+    db.run(
+        "update streams set cursor = coalesce(:c, cursor), next = :n, read_at = :at,"
+        " complete_at = case when :done = 1 then :at2 else complete_at end where id = :i",
+        c=text, n=next_page, at=at, at2=at, done=int(complete), i=stream,
+    )  # fmt: skip
+
+
+def _stream(row: tuple) -> Stream:
+    number, connection, resource, cursor, next_page, seq, scan, complete_at, read_at = row
+    decoded = msgspec.json.decode(cursor, type=Cursor) if cursor else None
+    return Stream(number, connection, resource, decoded, next_page, seq, scan, complete_at, read_at)

@@ -1,0 +1,224 @@
+"""The tables, as SQLAlchemy sees them. Migrations make them; a test holds the two together.
+
+Native ids are text; JSON only where nobody joins or filters on it; sealed columns hold text made by `Vault.seal`.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+BigInt = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite counts rows only in its own INTEGER
+
+
+def _table(name: str, *columns: sa.schema.SchemaItem, rowid: bool = True) -> sa.Table:
+    return sa.Table(name, metadata, *columns, sqlite_with_rowid=rowid)
+
+
+def _text(name: str, *, null: bool = False, pk: bool = False, default: str | None = None) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=null, primary_key=pk, server_default=default)
+
+
+def _big(name: str, *, null: bool = False, pk: bool = False, default: str | None = None) -> sa.Column[int]:
+    return sa.Column(name, BigInt, nullable=null, primary_key=pk, server_default=default)
+
+
+def _time(name: str, *, null: bool = False) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=null)
+
+
+meta = _table("meta", _text("key", pk=True), _text("value"))
+
+streams = _table(
+    "streams",
+    _big("id", pk=True),
+    _text("connection"),
+    _text("resource"),
+    _text("cursor", null=True),
+    _text("next", null=True),
+    _big("seq", default="0"),
+    _big("scan", default="0"),
+    _time("complete_at", null=True),
+    _time("read_at", null=True),
+    sa.UniqueConstraint("connection", "resource"),
+)
+
+observations = _table(
+    "observations",
+    _big("stream", pk=True),
+    _text("native", pk=True),
+    _big("seq"),
+    _text("version", default=""),
+    _big("entity_version", default="1"),
+    _text("raw_digest", default=""),
+    _text("digest"),
+    _text("vals", null=True),
+    _big("gone", default="0"),
+    _time("seen_at"),
+    _big("scan", default="0"),
+    sa.Index("observations_seq", "stream", "seq"),
+    rowid=False,
+)
+
+match_keys = _table(
+    "match_keys",
+    _big("stream", pk=True),
+    _text("kind", pk=True),
+    _text("value", pk=True),
+    _text("native", pk=True),
+    sa.Index("match_keys_native", "stream", "native"),
+    rowid=False,
+)
+
+subjects = _table("subjects", _text("id", pk=True), _text("key"), _time("begun"), rowid=False)
+
+members = _table(
+    "members",
+    _big("stream", pk=True),
+    _text("native", pk=True),
+    _text("subject"),
+    _text("role"),
+    _text("why", default=""),
+    _time("begun"),
+    sa.Index("members_subject", "subject", "stream"),
+    sa.Index("members_one_main", "subject", "stream", unique=True, sqlite_where=sa.text("role = 'main'"), postgresql_where=sa.text("role = 'main'")),
+    rowid=False,
+)
+
+flows = _table(
+    "flows",
+    _text("id", pk=True),
+    _text("digest"),
+    _text("fields", default="{}"),
+    _big("left_seq", default="0"),
+    _big("right_seq", default="0"),
+    rowid=False,
+)
+
+bases = _table(
+    "bases",
+    _text("flow", pk=True),
+    _text("left_native", pk=True),
+    _text("right_native", pk=True),
+    _text("subject"),
+    _text("body"),
+    _text("left_digest", default=""),
+    _text("right_digest", default=""),
+    _big("generation", default="0"),
+    _big("norm_version", default="1"),
+    sa.Index("bases_right", "flow", "right_native"),
+    rowid=False,
+)
+
+due = _table(
+    "due",
+    _text("flow", pk=True),
+    _text("side", pk=True),
+    _text("native", pk=True),
+    _text("why"),
+    _time("at"),
+    _time("not_before", null=True),
+    rowid=False,
+)
+
+runs = _table(
+    "runs",
+    _big("id", pk=True),
+    _text("flow"),
+    _text("trigger"),
+    _text("actor"),
+    _time("begun"),
+    _time("ended", null=True),
+    _text("state"),
+    _text("counts", default="{}"),
+    _text("message", default=""),
+)
+
+intents = _table(
+    "intents",
+    _text("op", pk=True),
+    _big("run"),
+    _text("flow"),
+    _text("kind"),
+    _big("stream"),
+    _text("native", null=True),
+    _text("side"),
+    _text("source_native", null=True),
+    _text("target_native", null=True),
+    _text("slot"),
+    _text("body"),
+    _text("state"),
+    _time("opened_at"),
+    _time("sent_at", null=True),
+    _big("tries", default="0"),
+    sa.Index("intents_flow", "flow", "state"),
+    sa.Index("intents_slot", "stream", "slot", unique=True),
+    rowid=False,
+)
+
+trail = _table(
+    "trail",
+    _big("seq", pk=True),
+    _big("version"),
+    _time("at"),
+    _text("actor"),
+    _big("run", null=True),
+    _text("op", null=True),
+    _text("kind"),
+    _text("subject", null=True),
+    _text("data"),
+    _text("commitment"),
+    _text("hash"),
+    sa.Index("trail_subject", "subject", "seq"),
+    sa.Index("trail_run", "run", "seq"),
+)
+
+trail_head = _table("trail_head", _big("id", pk=True), _big("seq"), _text("hash"))
+
+work = _table(
+    "work",
+    _big("id", pk=True),
+    _text("list"),
+    _text("flow"),
+    _text("side"),
+    _text("native"),
+    _text("field", default=""),
+    _text("state"),
+    _text("code"),
+    _text("body"),
+    _text("answer", null=True),
+    _text("op", null=True),
+    _big("run", null=True),
+    _big("tries", default="0"),
+    _time("opened_at"),
+    _time("next_at", null=True),
+    _time("closed_at", null=True),
+    _text("closed_by", null=True),
+    sa.Index(
+        "work_open",
+        "list",
+        "flow",
+        "side",
+        "native",
+        "field",
+        unique=True,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    ),
+    sa.Index("work_flow", "flow", "list", "state"),
+)
+
+secrets = _table("secrets", _text("name", pk=True), _text("body"), _big("version", default="1"), _time("at"), rowid=False)
+
+leases = _table("leases", _text("name", pk=True), _text("owner"), _big("fence", default="0"), _time("until"), rowid=False)
+
+budgets = _table(
+    "budgets",
+    _text("system", pk=True),
+    _text("name", pk=True),
+    _text("key", pk=True),
+    _big("allowed"),
+    _big("used"),
+    _time("reset_at"),
+    rowid=False,
+)

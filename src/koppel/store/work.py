@@ -1,0 +1,127 @@
+"""Work lists: what could not be done (`parked`) and what only a person can decide (`ask`).
+
+At most one open item per list, flow, record and field. Nothing is forgotten: an item closes because its cause is gone,
+because it was retried, or because a person decided (law 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from koppel.model.values import Json
+from koppel.store.sql import Db, as_list
+
+List = Literal["parked", "ask"]
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One open or closed item. `body` (sealed) holds what a person needs: label, text, both values, base, vendor's words,
+    choices. `answer` is what a person decided. `next_at` is when it is retried by itself (None: when somebody says so)."""
+
+    id: int
+    list: List
+    flow: str
+    side: str
+    native: str
+    field: str
+    state: str
+    code: str
+    body: dict[str, Json]
+    answer: Json
+    op: str | None
+    run: int | None
+    tries: int
+    opened_at: float
+    next_at: float | None
+    closed_at: float | None
+    closed_by: str | None
+
+
+_COLUMNS = "id, list, flow, side, native, field, state, code, body, answer, op, run, tries, opened_at, next_at, closed_at, closed_by"
+
+
+def put(
+    db: Db, which: List, *, flow: str, side: str, native: str, field: str = "", code: str, body: dict[str, Json],
+    at: float, run: int | None = None, op: str | None = None, next_at: float | None = None,
+) -> int:  # fmt: skip
+    """Open an item, or refresh the open one about the same thing (its tries are counted); returns its id."""
+    row = db.one(
+        "select id from work where list = :l and flow = :f and side = :s and native = :n and field = :x and state = 'open'", l=which, f=flow, s=side, n=native, x=field
+    )
+    sealed = db.vault.seal_json(body, about="work")
+    if row is not None:
+        db.run(
+            "update work set code = :c, body = :b, op = :op, run = :run, tries = tries + 1, next_at = :nx where id = :i", c=code, b=sealed, op=op, run=run, nx=next_at, i=row[0]
+        )
+        return row[0]
+    number = (db.scalar("select max(id) from work") or 0) + 1
+    db.run(
+        "insert into work (id, list, flow, side, native, field, state, code, body, op, run, tries, opened_at, next_at)"
+        " values (:i, :l, :f, :s, :n, :x, 'open', :c, :b, :op, :run, 1, :at, :nx)",
+        i=number, l=which, f=flow, s=side, n=native, x=field, c=code, b=sealed, op=op, run=run, at=at, nx=next_at,
+    )  # fmt: skip
+    return number
+
+
+def listed(db: Db, which: List, *, flow: str | None = None, state: str = "open") -> list[Item]:
+    """Items of a list, oldest first; `state` = open | closed."""
+    sql = f"select {_COLUMNS} from work where list = :l and state = :st" + (" and flow = :f" if flow else "") + " order by id"
+    return [_item(db, row) for row in (db.rows(sql, l=which, st=state, f=flow) if flow else db.rows(sql, l=which, st=state))]
+
+
+def get(db: Db, number: int) -> Item | None:
+    """One item."""
+    row = db.one(f"select {_COLUMNS} from work where id = :i", i=number)
+    return _item(db, row) if row else None
+
+
+def about(db: Db, flow: str, side: str, natives: Iterable[str]) -> list[Item]:
+    """Open items, and answered ones not yet carried out, about these records."""
+    rows = db.rows(
+        f"select {_COLUMNS} from work where flow = :f and side = :s and state in ('open', 'answered') and native in (select v from {db.values()}) order by id",
+        f=flow, s=side, list=as_list(natives),
+    )  # fmt: skip
+    return [_item(db, row) for row in rows]
+
+
+def answer(db: Db, number: int, value: Json, *, by: str, at: float) -> None:
+    """A person decided; the next run carries it out and closes the item."""
+    db.run("update work set state = 'answered', answer = :a, closed_by = :by, closed_at = :at where id = :i", a=db.vault.seal_json(value, about="answer"), by=by, at=at, i=number)
+
+
+def close(db: Db, numbers: Iterable[int], *, by: str, at: float) -> None:
+    """The cause is gone, or the answer was carried out."""
+    db.run(
+        f"update work set state = 'closed', closed_by = coalesce(closed_by, :by), closed_at = :at where id in (select cast(v as bigint) from {db.values()})",
+        by=by, at=at, list=as_list(str(n) for n in numbers),
+    )  # fmt: skip
+
+
+def ready_to_retry(db: Db, flow: str, *, at: float) -> list[Item]:
+    """Parked items whose time has come."""
+    rows = db.rows(f"select {_COLUMNS} from work where list = 'parked' and flow = :f and state = 'open' and next_at is not null and next_at <= :at order by id", f=flow, at=at)
+    return [_item(db, row) for row in rows]
+
+
+def retry(db: Db, numbers: Iterable[int], *, at: float) -> None:
+    """Make parked items due now."""
+    db.run(f"update work set next_at = :at where state = 'open' and id in (select cast(v as bigint) from {db.values()})", at=at, list=as_list(str(n) for n in numbers))
+
+
+def counts(db: Db, flow: str | None = None) -> dict[str, int]:
+    """Open items per list."""
+    sql = "select list, count(*) from work where state = 'open'" + (" and flow = :f" if flow else "") + " group by list"
+    found = {"parked": 0, "ask": 0}
+    for name, number in db.rows(sql, f=flow) if flow else db.rows(sql):
+        found[name] = number
+    return found
+
+
+def _item(db: Db, row: tuple) -> Item:
+    values = list(row)
+    values[8] = db.vault.unseal_json(row[8], about="work")
+    values[9] = db.vault.unseal_json(row[9], about="answer") if row[9] else None
+    return Item(*values)
