@@ -124,20 +124,29 @@ PUBLIC_NAMES = 8
 
 def no_effects_where_we_decide(tree: tuple[Module, ...]) -> list[str]:
     """Rule 1: formats, model, mapping, sync and a system's client take time, ids and randomness as arguments."""
-    pure = [module for module in tree if module.is_pure]
+    return _effects([module for module in tree if module.is_pure], forbidden=IMPURE)
+
+
+def _effects(modules: list[Module], *, forbidden: tuple[str, ...]) -> list[str]:
     imported = [
         f"{module.name}:{line} imports {name}"
-        for module in pure
+        for module in modules
         for line, name in module.imports()
-        if _within(name, *IMPURE)
+        if _within(name, *forbidden)
     ]
     called = [
         f"{module.name}:{line} calls {name}()"
-        for module in pure
+        for module in modules
         for line, name in module.calls()
         if name in IMPURE_CALLS or ("." in name and name.rpartition(".")[2] in IMPURE_METHODS)
     ]
     return imported + called
+
+
+def a_sandbox_follows_its_host(tree: tuple[Module, ...]) -> list[str]:
+    """Rule 1 for imitations: the host has the clock and the sockets; dice are thrown from the world's seed only."""
+    sandboxes = [module for module in tree if module.is_sandbox]
+    return _effects(sandboxes, forbidden=tuple(name for name in IMPURE if name != "random"))
 
 
 def a_system_knows_only_its_door(tree: tuple[Module, ...]) -> list[str]:
@@ -252,6 +261,7 @@ def no_drawers(tree: tuple[Module, ...]) -> list[str]:
 
 RULES: tuple[Rule, ...] = (
     no_effects_where_we_decide,
+    a_sandbox_follows_its_host,
     a_system_knows_only_its_door,
     nobody_names_a_system,
     a_sandbox_shares_nothing_with_its_client,
@@ -313,6 +323,8 @@ PLANTED: tuple[tuple[Rule, str, str, str], ...] = (
     ),
     (no_effects_where_we_decide, "systems/beta/resources.py", "import datetime\nx = datetime.date.today()", "today()"),
     (no_effects_where_we_decide, "systems/beta/__init__.py", "import logging", "imports logging"),
+    (a_sandbox_follows_its_host, "systems/alpha/sandbox.py", "import time", "imports time"),
+    (a_sandbox_follows_its_host, "systems/beta/sandbox_x.py", "import uuid\nx = uuid.uuid4()", "calls uuid.uuid4()"),
     (a_system_knows_only_its_door, "systems/beta/wire.py", "from koppel.systems.alpha.codec import x", "systems.alpha"),
     (
         a_system_knows_only_its_door,
