@@ -84,6 +84,23 @@ class FieldRule(msgspec.Struct, frozen=True):
         """The field's name in bases, steps and the trail: `address`, `right:Remarks`."""
         return f"{self.side}:{self.path}" if self.side else self.path
 
+    @property
+    def derived(self) -> bool:
+        """Whether the value is made (from another field, a constant, a table, a transform) and not simply this field's."""
+        return bool(self.source or self.table or self.transform) or self.const is not msgspec.UNSET
+
+    @property
+    def from_side(self) -> SideName | None:
+        """The side the value comes from, when there is one: the owner's, and for a one-sided field the other side."""
+        if self.side:
+            return other(self.side)
+        return self.owner if self.owner == "left" or self.owner == "right" else None  # noqa: PLR1714 - narrows the type
+
+    @property
+    def to_sides(self) -> tuple[SideName, ...]:
+        """The sides this rule may write."""
+        return (other(self.from_side),) if self.from_side else ("left", "right")
+
 
 class Brakes(msgspec.Struct, frozen=True):
     """Counts above which a run stops and asks (the guard). `share` is of the side's known records. None = no brake."""

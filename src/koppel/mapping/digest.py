@@ -1,0 +1,53 @@
+"""The meaning of a flow as canonical JSON, and its digest: what a stored plan is bound to.
+
+Comments, layout, the order of keys, the title and defaults written out are no part of the meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import msgspec
+
+from koppel.mapping.flow import FieldRule, Flow
+from koppel.model.values import Json
+
+# The algorithm travels with the digest, so that it can be changed one day without misreading what is stored.
+ALGORITHM = "b2"
+
+
+def meaning(flow: Flow) -> dict[str, Json]:
+    """Everything that decides what the flow does, as plain JSON; fields by their key."""
+    plain: dict[str, Json] = msgspec.to_builtins(flow)
+    for name in ("title", "digest"):
+        plain.pop(name, None)
+    plain["fields"] = {rule.key: rule_meaning(rule) for rule in flow.fields}
+    return plain
+
+
+def rule_meaning(rule: FieldRule) -> dict[str, Json]:
+    """Everything that decides what one rule does; where it stands in the file does not."""
+    plain: dict[str, Json] = msgspec.to_builtins(rule)
+    plain.pop("line", None)
+    return plain
+
+
+def digest_of(flow: Flow) -> str:
+    """The digest of the flow's meaning, e.g. `b2:4f0c…` (32 hex digits)."""
+    canonical = json.dumps(meaning(flow), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"{ALGORITHM}:{hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()}"
+
+
+def edited_rules(before: Flow, after: Flow) -> frozenset[str]:
+    """The keys of the rules that an edit added, changed or took away: what must be looked at again.
+
+    A rule that reads a table counts as changed when its table did.
+    """
+    was = {rule.key: _with_table(before, rule) for rule in before.fields}
+    now = {rule.key: _with_table(after, rule) for rule in after.fields}
+    return frozenset(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
+
+
+def _with_table(flow: Flow, rule: FieldRule) -> tuple[dict[str, Json], dict[str, Json] | None]:
+    return rule_meaning(rule), flow.tables.get(rule.table) if rule.table else None
