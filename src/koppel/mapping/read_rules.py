@@ -1,0 +1,211 @@
+"""Reading the rules of a flow file: its fields and the tables they translate with."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from koppel.mapping.flow import FieldRule, Owner, SideName, other
+from koppel.mapping.paths import NEVER_WRITTEN, overlap, roots
+from koppel.mapping.positions import Place
+from koppel.mapping.problems import did_you_mean
+from koppel.mapping.sheet import Sheet, shown
+from koppel.mapping.transforms import resolve
+from koppel.model.values import Json
+
+UNSET = msgspec.UNSET
+SIDES: tuple[SideName, SideName] = ("left", "right")
+RULE_KEYS = ("owner", "from", "const", "table", "transform", "when", "empty", "default", "drift")
+WHENS = ("always", "create", "update")
+EMPTIES = ("keep", "clear")
+DRIFTS = ("restore", "leave")
+
+
+def read_tables(sheet: Sheet) -> dict[str, dict[str, Json]]:
+    tables: dict[str, dict[str, Json]] = {}
+    for name in sheet.section(sheet.document, "tables"):
+        lines = sheet.section(sheet.document["tables"], "tables", name)
+        plain = {code: sheet.plain(value, "tables", name, code) for code, value in lines.items()}
+        tables[name] = {code: value for code, value in plain.items() if value is not UNSET}
+    return tables
+
+
+def read_fields(sheet: Sheet) -> tuple[FieldRule, ...]:
+    rules: list[FieldRule] = []
+    table = sheet.section(sheet.document, "fields")
+    for name, item in table.items():
+        rules += _rules(sheet, name, item, "fields", name)
+    if not table:
+        sheet.say(
+            sheet.positions.key("fields"),
+            "missing-key",
+            "the flow lists no fields, so it would do nothing",
+            "add [fields]",
+        )
+    for index, rule in enumerate(rules):
+        for earlier in rules[:index]:
+            if rule.side == earlier.side and overlap(rule.path, earlier.path) and rule.path != earlier.path:
+                place = Place(rule.line, 1)
+                sheet.say(place, "overlap", f"{rule.key!r} and {earlier.key!r} are one field", "keep one of the two")
+    _unused_tables(sheet, rules)
+    return tuple(rules)
+
+
+def _unused_tables(sheet: Sheet, rules: list[FieldRule]) -> None:
+    used = {rule.table for rule in rules}
+    for name in sheet.section(sheet.document, "tables"):
+        if name not in used:
+            sheet.say(
+                sheet.positions.key("tables", name),
+                "unused-table",
+                f"no field uses the table {name!r}",
+                severity="warning",
+            )
+
+
+def _rules(sheet: Sheet, name: str, item: Any, *path: str) -> list[FieldRule]:
+    """The rules of one entry; `address.city = {…}` written without quotes arrives as tables in tables."""
+    if not isinstance(item, dict):
+        hint = f'write {{ owner = "{item}" }}' if item in get_args(Owner) else 'write { owner = "left" }'
+        sheet.wrong(path, f"the rule of {name!r} must be a table, not {shown(item)}", hint)
+        return []
+    nested = {key: part for key, part in item.items() if isinstance(part, dict) and key not in RULE_KEYS}
+    own = {key: part for key, part in item.items() if key not in nested}
+    rules = [rule for key, part in nested.items() for rule in _rules(sheet, f"{name}.{key}", part, *path, key)]
+    if own or not nested:
+        rule = _rule(sheet, name, own, *path)
+        rules += [rule] if rule else []
+    return rules
+
+
+def _rule(sheet: Sheet, name: str, item: dict[str, Any], *path: str) -> FieldRule | None:
+    sheet.known_keys(item, RULE_KEYS, *path)
+    place = sheet.positions.key(*path)
+    side, field = _sided(sheet, name, place)
+    if field is None:
+        return None
+    derived = [key for key in ("from", "const", "table", "transform") if key in item]
+    if side is None:
+        _canonical(sheet, field, place)
+    owner = _owner(sheet, item, side, place, *path)
+    rule = FieldRule(
+        path=field,
+        side=side,
+        owner=owner,
+        source=_source(sheet, item, other(side) if side else owner, *path, "from"),
+        const=sheet.plain(item["const"], *path, "const") if "const" in item else UNSET,
+        table=_table_name(sheet, item, *path, "table"),
+        transform=_transform(sheet, item, *path, "transform"),
+        when=sheet.choice(item, WHENS, "always", *path, "when"),
+        empty=sheet.choice(item, EMPTIES, "keep", *path, "empty"),
+        default=sheet.plain(item["default"], *path, "default") if "default" in item else UNSET,
+        drift=sheet.choice(item, DRIFTS, "restore", *path, "drift"),
+        line=place.line,
+    )
+    _contradictions(sheet, rule, item, derived, place)
+    return rule
+
+
+def _sided(sheet: Sheet, name: str, place: Place) -> tuple[SideName | None, str | None]:
+    prefix, colon, field = name.partition(":")
+    if not colon:
+        return None, name
+    if prefix not in SIDES or not field:
+        hint = did_you_mean(prefix, SIDES) if prefix not in SIDES else f'write "{prefix}:Remarks"'
+        sheet.say(place, "wrong-field", f"{name!r} does not name a field of one side", hint)
+        return None, None
+    return ("left" if prefix == "left" else "right"), field
+
+
+def _canonical(sheet: Sheet, path: str, place: Place) -> None:
+    """A field of both sides is one of ours; only a field of one side may be a vendor's own."""
+    if sheet.entity is None or path in canonical_paths(sheet.entity):
+        return
+    hint = did_you_mean(path, canonical_paths(sheet.entity))
+    hint = hint or f'a vendor\'s own field is written with its side: "right:{path}"'
+    sheet.say(place, "unknown-field", f"a {sheet.entity} has no field {path!r}", hint)
+
+
+def _owner(sheet: Sheet, item: dict[str, Any], side: SideName | None, place: Place, *path: str) -> Any:
+    if side:
+        # A field of one side is filled from the other: whose value stands is no question.
+        owner = sheet.choice(item, get_args(Owner), other(side), *path, "owner")
+        if owner != other(side):
+            hint = f"leave owner out; the value comes from the {other(side)}"
+            sheet.wrong((*path, "owner"), f"a field of the {side} alone cannot be owned by {owner!r}", hint)
+        return other(side)
+    if "owner" not in item:
+        hint = f"one of: {', '.join(get_args(Owner))}"
+        sheet.say(
+            place,
+            "missing-key",
+            f"the rule of {path[-1]!r} does not say whose value stands: 'owner' is missing",
+            hint,
+        )
+    return sheet.choice(item, get_args(Owner), "left", *path, "owner")
+
+
+def _source(sheet: Sheet, item: dict[str, Any], from_side: str, *path: str) -> str | None:
+    source = sheet.text(item, *path)
+    if source is None:
+        return None
+    prefix, colon, field = source.partition(":")
+    if not colon:
+        return source
+    if prefix == from_side and field:
+        return field
+    sheet.wrong(path, f"{source!r} does not name a field of the {from_side}", f'write "{field or source}"')
+    return None
+
+
+def _table_name(sheet: Sheet, item: dict[str, Any], *path: str) -> str | None:
+    name = sheet.text(item, *path)
+    tables = sheet.document.get("tables")
+    known = list(tables) if isinstance(tables, dict) else []
+    if name is not None and name not in known:
+        hint = did_you_mean(name, known) or f"add [tables.{name}]"
+        sheet.wrong(path, f"there is no table {name!r} in this file", hint)
+        return None
+    return name
+
+
+def _transform(sheet: Sheet, item: dict[str, Any], *path: str) -> str | None:
+    return sheet.parsed(item, lambda text: resolve(text, sheet.transforms), *path)
+
+
+def _contradictions(sheet: Sheet, rule: FieldRule, item: dict[str, Any], derived: list[str], place: Place) -> None:
+    def clash(message: str, hint: str = "") -> None:
+        sheet.say(place, "contradiction", f"{rule.key!r}: {message}", hint)
+
+    whole = rule.transform is not None and sheet.transforms[rule.transform.partition(":")[0]].takes == "record"
+    if rule.side and not {"from", "const"} & set(derived) and not whole:
+        clash("a field of one side needs a value to be filled with", 'add from = "…" or const = …')
+    if "const" in derived and len(derived) > 1:
+        clash(
+            f"a constant is what it is; {_and(derived[1:] if derived[0] == 'const' else derived)} has no say",
+            "keep one",
+        )
+    if whole and ({"from", "table"} & set(derived)):
+        clash(f"the transform {rule.transform!r} reads the whole record", "leave out 'from' and 'table'")
+    if derived and not rule.from_side:
+        clash(f"{_and(derived)} gives a value in one direction, so somebody must own it", 'owner = "left" or "right"')
+    if "default" in item and "empty" in item and rule.empty == "clear":
+        clash("an empty value cannot be cleared and replaced by a default at once", "keep 'empty' or 'default'")
+    if "default" in item and not rule.from_side:
+        clash("'default' stands for the owner's empty value, so one side must own it", 'owner = "left" or "right"')
+    if "default" in item and "const" in item:
+        clash("a constant is never empty", "leave out 'default'")
+    if "drift" in item and rule.drift == "leave" and not rule.from_side:
+        clash("'drift' is about edits against the owner; here nobody owns", "leave out 'drift'")
+    _never_written(sheet, rule, place)
+
+
+def _never_written(sheet: Sheet, rule: FieldRule, place: Place) -> None:
+    root = (rule.source or rule.path).split(".", 1)[0]
+    if sheet.entity and root in roots(sheet.entity) and root in NEVER_WRITTEN:
+        sheet.say(place, "never-written", f"{root!r} is never written: {NEVER_WRITTEN[root]}", "use it in [match] only")
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(repr(word) for word in words)
