@@ -10,8 +10,9 @@ JOBS ?= 2
 SEEDS ?= 2000
 KILLS ?= 300
 
-# What was installed is remembered by content, not by date: switching branches and back costs nothing.
-STATE := $(shell cat pyproject.toml constraints.txt tools/install | cksum | cut -d ' ' -f 1)
+# What was installed is remembered by content, not by date: switching branches and back costs nothing. The settings of the
+# tools, which end pyproject.toml, do not count.
+STATE := $(shell (sed '/^\[tool\./,$$d' pyproject.toml; cat constraints.txt tools/install) | cksum | cut -d ' ' -f 1)
 INSTALLED := $(VENV)/.installed-$(STATE)
 TESTABLE := $(VENV)/.testable-$(STATE)
 
