@@ -29,7 +29,7 @@ from koppel.mapping.flow import (
     SharedKey,
     SideName,
 )
-from koppel.mapping.paths import EVIDENCE
+from koppel.mapping.paths import EVIDENCE, MATCH_KEYS
 from koppel.mapping.positions import locate
 from koppel.mapping.problems import FlowProblem, did_you_mean, has_errors
 from koppel.mapping.read_rules import SIDES, read_fields, read_tables

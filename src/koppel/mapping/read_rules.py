@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 
 from koppel.mapping.flow import FieldRule, Owner, SideName, other
-from koppel.mapping.paths import NEVER_WRITTEN, overlap, roots
+from koppel.mapping.paths import NEVER_WRITTEN, canonical_paths, overlap, roots
 from koppel.mapping.positions import Place
 from koppel.mapping.problems import did_you_mean
 from koppel.mapping.sheet import Sheet, shown
@@ -23,6 +23,7 @@ DRIFTS = ("restore", "leave")
 
 
 def read_tables(sheet: Sheet) -> dict[str, dict[str, Json]]:
+    """The tables by name: code on the one side, value on the other."""
     tables: dict[str, dict[str, Json]] = {}
     for name in sheet.section(sheet.document, "tables"):
         lines = sheet.section(sheet.document["tables"], "tables", name)
@@ -32,6 +33,7 @@ def read_tables(sheet: Sheet) -> dict[str, dict[str, Json]]:
 
 
 def read_fields(sheet: Sheet) -> tuple[FieldRule, ...]:
+    """The rules of [fields], in the order of the file."""
     rules: list[FieldRule] = []
     table = sheet.section(sheet.document, "fields")
     for name, item in table.items():
