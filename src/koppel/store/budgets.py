@@ -23,12 +23,19 @@ class Account(msgspec.Struct, frozen=True):
         return max(0, self.allowed - self.used)
 
 
-def spend(db: Db, system: str, name: str, key: str, *, allowed: int, reserve: int, reset_at: float, at: float, amount: int = 1) -> float | None:
+def spend(
+    db: Db, system: str, name: str, key: str, *, allowed: int, reserve: int, reset_at: float, at: float, amount: int = 1
+) -> float | None:
     """Take `amount` from an allowance; None when taken, else the time at which to come again.
 
     `reset_at` is when the current window ends, by the vendor's clock as we know it.
     """
-    row = db.one("select allowed, used, reset_at from budgets where system = :s and name = :n and key = :k" + db.for_update, s=system, n=name, k=key)
+    row = db.one(
+        "select allowed, used, reset_at from budgets where system = :s and name = :n and key = :k" + db.for_update,
+        s=system,
+        n=name,
+        k=key,
+    )
     if row is None or row[2] <= at:
         _write(db, system, name, key, row[0] if row else allowed, amount, reset_at)
         return None
@@ -58,5 +65,9 @@ def _write(db: Db, system: str, name: str, key: str, allowed: int, used: int, re
 
 def listed(db: Db, *, system: str | None = None) -> list[Account]:
     """Every account, for people and for the planner."""
-    sql = "select system, name, key, allowed, used, reset_at from budgets" + (" where system = :s" if system else "") + " order by system, name, key"
+    sql = (
+        "select system, name, key, allowed, used, reset_at from budgets"
+        + (" where system = :s" if system else "")
+        + " order by system, name, key"
+    )
     return [Account(*row) for row in (db.rows(sql, s=system) if system else db.rows(sql))]

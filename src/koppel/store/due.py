@@ -33,7 +33,11 @@ def add(db: Db, flow: str, entries: Iterable[Due], *, at: float, not_before: flo
 
 def ready(db: Db, flow: str, *, at: float) -> list[Due]:
     """What may be looked at now, in the order it was asked for."""
-    rows = db.rows("select side, native, why from due where flow = :f and (not_before is null or not_before <= :at) order by at, side, native", f=flow, at=at)
+    rows = db.rows(
+        "select side, native, why from due where flow = :f and (not_before is null or not_before <= :at) order by at, side, native",
+        f=flow,
+        at=at,
+    )
     return [Due(*row) for row in rows]
 
 
@@ -49,4 +53,9 @@ def next_at(db: Db, flow: str) -> float | None:
 
 def done(db: Db, flow: str, side: str, natives: Iterable[str]) -> None:
     """Take records out: each of their steps is done, parked, asked or refused."""
-    db.run(f"delete from due where flow = :f and side = :s and native in (select v from {db.values()})", f=flow, s=side, list=as_list(natives))
+    db.run(
+        f"delete from due where flow = :f and side = :s and native in (select v from {db.values()})",
+        f=flow,
+        s=side,
+        list=as_list(natives),
+    )

@@ -12,6 +12,7 @@ import msgspec
 
 from koppel.model.values import Json
 from koppel.store.sql import Db, as_list, as_rows
+from koppel.sync.base import Base
 
 NORM_VERSION = 1
 
@@ -26,30 +27,13 @@ class Position(msgspec.Struct, frozen=True):
     right_seq: int
 
 
-class Written(msgspec.Struct, frozen=True):
-    """A value we wrote to one side and have not read back: the value, and how often."""
-
-    value: Json
-    count: int
-
-
-class BaseRow(msgspec.Struct, frozen=True):
-    """The last agreed state of one pair."""
-
-    left: dict[str, Json] = {}
-    right: dict[str, Json] = {}
-    written_left: dict[str, Written] = {}
-    written_right: dict[str, Written] = {}
-    prov: dict[str, int] = {}
-
-
 class StoredBase(msgspec.Struct, frozen=True):
     """A base with its place and digests."""
 
     left_native: str
     right_native: str
     subject: str
-    base: BaseRow
+    base: Base
     left_digest: str
     right_digest: str
     generation: int
@@ -70,25 +54,45 @@ def move(db: Db, flow: str, place: Position) -> None:
     )  # fmt: skip
 
 
-def bases_of(db: Db, flow: str, *, left: Iterable[str] = (), right: Iterable[str] = ()) -> dict[tuple[str, str], StoredBase]:
+def bases_of(
+    db: Db, flow: str, *, left: Iterable[str] = (), right: Iterable[str] = ()
+) -> dict[tuple[str, str], StoredBase]:
     """Bases by (left native, right native) of pairs that hold one of those records."""
     columns = "left_native, right_native, subject, body, left_digest, right_digest, generation"
     rows = [
-        *db.rows(f"select {columns} from bases where flow = :f and left_native in (select v from {db.values()})", f=flow, list=as_list(left)),
-        *db.rows(f"select {columns} from bases where flow = :f and right_native in (select v from {db.values()})", f=flow, list=as_list(right)),
+        *db.rows(
+            f"select {columns} from bases where flow = :f and left_native in (select v from {db.values()})",
+            f=flow,
+            list=as_list(left),
+        ),
+        *db.rows(
+            f"select {columns} from bases where flow = :f and right_native in (select v from {db.values()})",
+            f=flow,
+            list=as_list(right),
+        ),
     ]
     return {(row[0], row[1]): _stored(db, row) for row in rows}
 
 
 def _stored(db: Db, row: Sequence) -> StoredBase:
-    body = msgspec.json.decode(db.vault.unseal(row[3]), type=BaseRow)
+    body = msgspec.json.decode(db.vault.unseal(row[3]), type=Base)
     return StoredBase(row[0], row[1], row[2], body, row[4], row[5], row[6])
 
 
 def save_bases(db: Db, flow: str, bases: Iterable[StoredBase]) -> None:
     """Insert or replace bases, in one statement."""
     rows = [
-        [b.left_native, b.right_native, b.subject, db.vault.seal(msgspec.json.encode(b.base)), b.left_digest, b.right_digest, b.generation, NORM_VERSION] for b in bases
+        [
+            b.left_native,
+            b.right_native,
+            b.subject,
+            db.vault.seal(msgspec.json.encode(b.base)),
+            b.left_digest,
+            b.right_digest,
+            b.generation,
+            NORM_VERSION,
+        ]
+        for b in bases
     ]
     if not rows:
         return
@@ -106,7 +110,12 @@ def save_bases(db: Db, flow: str, bases: Iterable[StoredBase]) -> None:
 
 def drop_base(db: Db, flow: str, left_native: str, right_native: str) -> None:
     """Forget what was agreed for a pair (unlinked)."""
-    db.run("delete from bases where flow = :f and left_native = :l and right_native = :r", f=flow, l=left_native, r=right_native)
+    db.run(
+        "delete from bases where flow = :f and left_native = :l and right_native = :r",
+        f=flow,
+        l=left_native,
+        r=right_native,
+    )
 
 
 def unsettled(db: Db, flow: str, side: str, stream: int, natives: Iterable[str]) -> list[str]:
@@ -128,4 +137,9 @@ def unsettled(db: Db, flow: str, side: str, stream: int, natives: Iterable[str])
 
 def pairs_of(db: Db, flow: str) -> list[tuple[str, str]]:
     """Every pair of a flow."""
-    return [(row[0], row[1]) for row in db.rows("select left_native, right_native from bases where flow = :f order by left_native, right_native", f=flow)]
+    return [
+        (row[0], row[1])
+        for row in db.rows(
+            "select left_native, right_native from bases where flow = :f order by left_native, right_native", f=flow
+        )
+    ]

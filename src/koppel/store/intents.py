@@ -54,7 +54,11 @@ def open_intents(db: Db, intents: Sequence[Intent]) -> None:
 
 def mark_doubt(db: Db, ops: Iterable[str], *, at: float) -> None:
     """Their replies were lost: nobody knows. Counted from `at`, the moment the last reply could have been on its way."""
-    db.run(f"update intents set state = 'doubt', sent_at = :at, tries = tries + 1 where op in (select v from {db.values()})", at=at, list=as_list(ops))
+    db.run(
+        f"update intents set state = 'doubt', sent_at = :at, tries = tries + 1 where op in (select v from {db.values()})",
+        at=at,
+        list=as_list(ops),
+    )
 
 
 def close(db: Db, ops: Iterable[str]) -> None:

@@ -62,7 +62,11 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
     latest = {item.native: item for item in seen}
     known = {
         row[0]: (row[1], bool(row[2]))
-        for row in db.rows(f"select native, digest, gone from observations where stream = :s and native in (select v from {db.values()})", s=stream, list=as_list(latest))
+        for row in db.rows(
+            f"select native, digest, gone from observations where stream = :s and native in (select v from {db.values()})",
+            s=stream,
+            list=as_list(latest),
+        )
     }
     seq: int = db.scalar("select seq from streams where id = :i" + db.for_update, i=stream)
     changed_rows: list[list[Json]] = []
@@ -88,7 +92,9 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
         seq += 1
         (new if before is None else changed).append(native)
         sealed = db.vault.seal_json({**body, "m": item.modified_at})
-        changed_rows.append([native, seq, item.version, ENTITY_VERSIONS[item.entity], item.raw_digest, digest, sealed, 0, at, scan])
+        changed_rows.append(
+            [native, seq, item.version, ENTITY_VERSIONS[item.entity], item.raw_digest, digest, sealed, 0, at, scan]
+        )
         key_rows.extend([kind, db.vault.digest_key(kind, value), native] for kind, value in dict.fromkeys(item.keys))
     if changed_rows:
         _write(db, stream, changed_rows, key_rows)
@@ -112,7 +118,9 @@ def _write(db: Db, stream: int, rows: list[list[Json]], key_rows: list[list[Json
         s=stream, rows=as_rows(rows),
     )  # fmt: skip
     changed = as_list(row[0] for row in rows)
-    db.run(f"delete from match_keys where stream = :s and native in (select v from {db.values()})", s=stream, list=changed)
+    db.run(
+        f"delete from match_keys where stream = :s and native in (select v from {db.values()})", s=stream, list=changed
+    )
     if key_rows:
         columns = {"kind": "text", "value": "text", "native": "text"}
         db.run(
@@ -150,7 +158,9 @@ def touch_known(db: Db, stream: int, rows: Sequence[tuple[str, str, str]], *, at
 
 def mark_unseen_gone(db: Db, stream: int, scan: int, *, at: float) -> Taken:
     """At the proven end of a complete listing: what it did not show is gone (law 7)."""
-    rows = db.rows("select native from observations where stream = :s and gone = 0 and scan < :n order by native", s=stream, n=scan)
+    rows = db.rows(
+        "select native from observations where stream = :s and gone = 0 and scan < :n order by native", s=stream, n=scan
+    )
     return take_in(db, stream, [Seen(row[0], None) for row in rows], at=at, scan=scan)
 
 
@@ -168,12 +178,22 @@ def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
     native, seq, version, entity_version, digest, raw_digest, gone, seen_at, sealed = row
     body = db.vault.unseal_json(sealed) if sealed else None
     record = read_record(entity, entity_version, body["e"], body["o"]) if body else None
-    return Observation(stream, native, seq, version, digest, raw_digest, bool(gone), seen_at, record, body["m"] if body else None)
+    return Observation(
+        stream, native, seq, version, digest, raw_digest, bool(gone), seen_at, record, body["m"] if body else None
+    )
 
 
 def changed_since(db: Db, stream: int, seq: int, *, upto: int) -> list[str]:
     """Natives whose latest change lies in (seq, upto], in order of change."""
-    return [row[0] for row in db.rows("select native from observations where stream = :s and seq > :a and seq <= :b order by seq", s=stream, a=seq, b=upto)]
+    return [
+        row[0]
+        for row in db.rows(
+            "select native from observations where stream = :s and seq > :a and seq <= :b order by seq",
+            s=stream,
+            a=seq,
+            b=upto,
+        )
+    ]
 
 
 def carriers(db: Db, stream: int, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -27,15 +27,33 @@ _COLUMNS = "id, flow, trigger, actor, begun, ended, state, counts, message"
 
 def begin(db: Db, flow: str, *, trigger: str, actor: str, at: float) -> int:
     """Open a run; one of this flow that a killed process left behind is closed as interrupted. Returns its id."""
-    db.run("update runs set state = 'interrupted', ended = :at, message = 'the process ended before the run did; the next run carried on' where flow = :f and state = 'running'", at=at, f=flow)
+    db.run(
+        "update runs set state = 'interrupted', ended = :at, message = 'the process ended before the run did; the next run carried on' where flow = :f and state = 'running'",
+        at=at,
+        f=flow,
+    )
     number = (db.scalar("select max(id) from runs") or 0) + 1
-    db.run("insert into runs (id, flow, trigger, actor, begun, state) values (:i, :f, :t, :a, :at, 'running')", i=number, f=flow, t=trigger, a=actor, at=at)
+    db.run(
+        "insert into runs (id, flow, trigger, actor, begun, state) values (:i, :f, :t, :a, :at, 'running')",
+        i=number,
+        f=flow,
+        t=trigger,
+        a=actor,
+        at=at,
+    )
     return number
 
 
 def end(db: Db, run: int, *, state: str, counts: dict[str, Json], message: str, at: float) -> None:
     """Close a run."""
-    db.run("update runs set state = :s, counts = :c, message = :m, ended = :at where id = :i", s=state, c=msgspec.json.encode(counts).decode(), m=message, at=at, i=run)
+    db.run(
+        "update runs set state = :s, counts = :c, message = :m, ended = :at where id = :i",
+        s=state,
+        c=msgspec.json.encode(counts).decode(),
+        m=message,
+        at=at,
+        i=run,
+    )
 
 
 def listed(db: Db, *, flow: str | None = None, limit: int = 20) -> list[Run]:

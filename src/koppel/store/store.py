@@ -86,7 +86,11 @@ def make_engine(url: str) -> sa.Engine:
     """The SQLAlchemy engine: `sqlite:///path` in WAL with immediate transactions, or `postgresql+psycopg://…`."""
     if not url.startswith("sqlite"):
         return sa.create_engine(url, poolclass=sa.NullPool)
-    engine = sa.create_engine(url, poolclass=sa.StaticPool if ":memory:" in url or url == "sqlite://" else sa.NullPool, connect_args={"check_same_thread": False})
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.StaticPool if ":memory:" in url or url == "sqlite://" else sa.NullPool,
+        connect_args={"check_same_thread": False},
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(raw: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -128,5 +132,7 @@ def open_store(url: str, vault: Vault, *, inline: bool = False, create: bool = F
     try:
         upgrade(engine)
     except sa.exc.OperationalError as error:
-        raise SetupError(f"The store cannot be opened: {error.orig}.", remedy="Check the database address and that the server runs.") from None
+        raise SetupError(
+            f"The store cannot be opened: {error.orig}.", remedy="Check the database address and that the server runs."
+        ) from None
     return Store(engine, vault, inline=inline)

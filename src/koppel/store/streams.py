@@ -60,7 +60,9 @@ def begin_scan(db: Db, stream: int) -> int:
     return get(db, stream).scan
 
 
-def move_cursor(db: Db, stream: int, *, cursor: Cursor | None, next_page: str | None, complete: bool, at: float) -> None:
+def move_cursor(
+    db: Db, stream: int, *, cursor: Cursor | None, next_page: str | None, complete: bool, at: float
+) -> None:
     """Where to read on. The caller does this in the transaction that stores the page (law 8)."""
     text = msgspec.json.encode(cursor).decode() if cursor else None
     db.run(

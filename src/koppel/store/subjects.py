@@ -30,7 +30,12 @@ class Member(msgspec.Struct, frozen=True):
 def create(db: Db, *, at: float) -> str:
     """A new subject with a random key; returns its id."""
     subject = base64.b32encode(db.vault.random(10)).decode().lower()
-    db.run("insert into subjects (id, key, begun) values (:i, :k, :at)", i=subject, k=db.vault.seal(db.vault.random(16), about=subject), at=at)
+    db.run(
+        "insert into subjects (id, key, begun) values (:i, :k, :at)",
+        i=subject,
+        k=db.vault.seal(db.vault.random(16), about=subject),
+        at=at,
+    )
     return subject
 
 
@@ -57,7 +62,11 @@ def leave(db: Db, stream: int, native: str) -> None:
 
 def of_records(db: Db, stream: int, natives: Iterable[str]) -> dict[str, Member]:
     """Memberships by native id."""
-    rows = db.rows(f"select stream, native, subject, role, why from members where stream = :s and native in (select v from {db.values()})", s=stream, list=as_list(natives))
+    rows = db.rows(
+        f"select stream, native, subject, role, why from members where stream = :s and native in (select v from {db.values()})",
+        s=stream,
+        list=as_list(natives),
+    )
     return {row[1]: Member(*row) for row in rows}
 
 

@@ -81,7 +81,14 @@ members = _table(
     _text("why", default=""),
     _time("begun"),
     sa.Index("members_subject", "subject", "stream"),
-    sa.Index("members_one_main", "subject", "stream", unique=True, sqlite_where=sa.text("role = 'main'"), postgresql_where=sa.text("role = 'main'")),
+    sa.Index(
+        "members_one_main",
+        "subject",
+        "stream",
+        unique=True,
+        sqlite_where=sa.text("role = 'main'"),
+        postgresql_where=sa.text("role = 'main'"),
+    ),
     rowid=False,
 )
 
@@ -208,9 +215,13 @@ work = _table(
     sa.Index("work_flow", "flow", "list", "state"),
 )
 
-secrets = _table("secrets", _text("name", pk=True), _text("body"), _big("version", default="1"), _time("at"), rowid=False)
+secrets = _table(
+    "secrets", _text("name", pk=True), _text("body"), _big("version", default="1"), _time("at"), rowid=False
+)
 
-leases = _table("leases", _text("name", pk=True), _text("owner"), _big("fence", default="0"), _time("until"), rowid=False)
+leases = _table(
+    "leases", _text("name", pk=True), _text("owner"), _big("fence", default="0"), _time("until"), rowid=False
+)
 
 budgets = _table(
     "budgets",

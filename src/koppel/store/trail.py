@@ -93,8 +93,24 @@ def append(db: Db, entries: Sequence[Entry]) -> list[int]:
         else:
             sealed = db.vault.seal(plain, about="trail")
         commitment = sha256(sealed.encode()).hexdigest()
-        last = _link(last, VERSION, seq, entry.at, entry.actor, entry.run, entry.op, entry.kind, entry.subject, commitment)
-        rows.append([seq, VERSION, entry.at, entry.actor, entry.run, entry.op, entry.kind, entry.subject, sealed, commitment, last])
+        last = _link(
+            last, VERSION, seq, entry.at, entry.actor, entry.run, entry.op, entry.kind, entry.subject, commitment
+        )
+        rows.append(
+            [
+                seq,
+                VERSION,
+                entry.at,
+                entry.actor,
+                entry.run,
+                entry.op,
+                entry.kind,
+                entry.subject,
+                sealed,
+                commitment,
+                last,
+            ]
+        )
     columns = {
         "seq": "big", "version": "big", "at": "real", "actor": "text", "run": "big", "op": "text",
         "kind": "text", "subject": "text", "data": "text", "commitment": "text", "hash": "text",
@@ -105,7 +121,18 @@ def append(db: Db, entries: Sequence[Entry]) -> list[int]:
     return [row[0] for row in rows]
 
 
-def _link(previous: str, version: int, seq: int, at: float, actor: str, run: int | None, op: str | None, kind: str, subject: str | None, commitment: str) -> str:
+def _link(
+    previous: str,
+    version: int,
+    seq: int,
+    at: float,
+    actor: str,
+    run: int | None,
+    op: str | None,
+    kind: str,
+    subject: str | None,
+    commitment: str,
+) -> str:
     return sha256(canonical([previous, version, seq, repr(at), actor, run, op, kind, subject, commitment])).hexdigest()
 
 
@@ -114,7 +141,9 @@ def verify(db: Db, *, against: Head | None = None) -> Broken | None:
     rewritten past is noticed."""
     last, expected = GENESIS, 0
     met = against is None or against.seq == 0
-    for row in db.connection.exec_driver_sql("select seq, version, at, actor, run, op, kind, subject, data, commitment, hash from trail order by seq"):
+    for row in db.connection.exec_driver_sql(
+        "select seq, version, at, actor, run, op, kind, subject, data, commitment, hash from trail order by seq"
+    ):
         seq, version, at, actor, run, op, kind, subject, data, commitment, stored = row
         expected += 1
         if seq != expected:
@@ -132,16 +161,36 @@ def verify(db: Db, *, against: Head | None = None) -> Broken | None:
     if kept.seq != expected or kept.hash != last:
         return Broken(expected + 1, f"the chain ends at entry {expected}, its head says {kept.seq}")
     if not met:
-        return Broken(expected + 1, f"the chain ends at entry {expected}, before the exported head {against.seq if against else 0}")
+        return Broken(
+            expected + 1,
+            f"the chain ends at entry {expected}, before the exported head {against.seq if against else 0}",
+        )
     return None
 
 
-def read(db: Db, *, run: int | None = None, subject: str | None = None, after: int = 0, limit: int = 1000, newest_first: bool = False) -> list[Recorded]:
+def read(
+    db: Db,
+    *,
+    run: int | None = None,
+    subject: str | None = None,
+    after: int = 0,
+    limit: int = 1000,
+    newest_first: bool = False,
+) -> list[Recorded]:
     """Entries, filtered."""
-    where = "seq > :after" + (" and run = :run" if run is not None else "") + (" and subject = :subject" if subject is not None else "")
-    values = {"after": after, "limit": limit} | ({"run": run} if run is not None else {}) | ({"subject": subject} if subject is not None else {})
+    where = (
+        "seq > :after"
+        + (" and run = :run" if run is not None else "")
+        + (" and subject = :subject" if subject is not None else "")
+    )
+    values = (
+        {"after": after, "limit": limit}
+        | ({"run": run} if run is not None else {})
+        | ({"subject": subject} if subject is not None else {})
+    )
     rows = db.rows(
-        f"select seq, at, actor, kind, run, op, subject, hash, data from trail where {where} order by seq {'desc' if newest_first else 'asc'} limit :limit", **values
+        f"select seq, at, actor, kind, run, op, subject, hash, data from trail where {where} order by seq {'desc' if newest_first else 'asc'} limit :limit",
+        **values,
     )
     return list(_open(db, rows))
 

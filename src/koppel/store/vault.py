@@ -34,7 +34,9 @@ def create_key(path: Path) -> bytes:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise SetupError(f"The workspace key {path} exists already.", remedy="Keep it: the store cannot be read without it.") from None
+        raise SetupError(
+            f"The workspace key {path} exists already.", remedy="Keep it: the store cannot be read without it."
+        ) from None
     key = os.urandom(KEY_BYTES)
     with os.fdopen(handle, "wb") as file:
         file.write(base64.b64encode(key) + b"\n")
@@ -49,9 +51,14 @@ def read_key(path: Path) -> bytes:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_bytes().strip()
     except FileNotFoundError:
-        raise SetupError(f"The workspace key {path} is missing.", remedy="Put the key file back from your backup; without it the store cannot be read.") from None
+        raise SetupError(
+            f"The workspace key {path} is missing.",
+            remedy="Put the key file back from your backup; without it the store cannot be read.",
+        ) from None
     if mode & 0o077:
-        raise SetupError(f"The workspace key {path} can be read by others (mode {mode:04o}).", remedy=f"Run: chmod 600 {path}")
+        raise SetupError(
+            f"The workspace key {path} can be read by others (mode {mode:04o}).", remedy=f"Run: chmod 600 {path}"
+        )
     try:
         key = base64.b64decode(text, validate=True)
     except ValueError:
@@ -84,7 +91,10 @@ class Vault:
         try:
             return self._aead.decrypt(raw[:12], raw[12:], about.encode())
         except InvalidTag:
-            raise SetupError("The workspace key does not fit this store, or the store was altered.", remedy="Put back the key file that belongs to it.") from None
+            raise SetupError(
+                "The workspace key does not fit this store, or the store was altered.",
+                remedy="Put back the key file that belongs to it.",
+            ) from None
 
     def seal_json(self, value: Json, *, about: str = "") -> str:
         """Seal a plain JSON value."""
@@ -96,7 +106,9 @@ class Vault:
 
     def digest(self, data: bytes) -> str:
         """Keyed digest: equal data, equal digest; without the key it says nothing (phone numbers have little entropy)."""
-        return DIGEST_TAG + base64.urlsafe_b64encode(blake2b(data, key=self._digest_key, digest_size=15).digest()).decode()
+        return (
+            DIGEST_TAG + base64.urlsafe_b64encode(blake2b(data, key=self._digest_key, digest_size=15).digest()).decode()
+        )
 
     def digest_key(self, kind: str, value: str) -> str:
         """Digest of one match key."""

@@ -49,12 +49,23 @@ def put(
 ) -> int:  # fmt: skip
     """Open an item, or refresh the open one about the same thing (its tries are counted); returns its id."""
     row = db.one(
-        "select id from work where list = :l and flow = :f and side = :s and native = :n and field = :x and state = 'open'", l=which, f=flow, s=side, n=native, x=field
+        "select id from work where list = :l and flow = :f and side = :s and native = :n and field = :x and state = 'open'",
+        l=which,
+        f=flow,
+        s=side,
+        n=native,
+        x=field,
     )
     sealed = db.vault.seal_json(body, about="work")
     if row is not None:
         db.run(
-            "update work set code = :c, body = :b, op = :op, run = :run, tries = tries + 1, next_at = :nx where id = :i", c=code, b=sealed, op=op, run=run, nx=next_at, i=row[0]
+            "update work set code = :c, body = :b, op = :op, run = :run, tries = tries + 1, next_at = :nx where id = :i",
+            c=code,
+            b=sealed,
+            op=op,
+            run=run,
+            nx=next_at,
+            i=row[0],
         )
         return row[0]
     number = (db.scalar("select max(id) from work") or 0) + 1
@@ -68,8 +79,14 @@ def put(
 
 def listed(db: Db, which: List, *, flow: str | None = None, state: str = "open") -> list[Item]:
     """Items of a list, oldest first; `state` = open | closed."""
-    sql = f"select {_COLUMNS} from work where list = :l and state = :st" + (" and flow = :f" if flow else "") + " order by id"
-    return [_item(db, row) for row in (db.rows(sql, l=which, st=state, f=flow) if flow else db.rows(sql, l=which, st=state))]
+    sql = (
+        f"select {_COLUMNS} from work where list = :l and state = :st"
+        + (" and flow = :f" if flow else "")
+        + " order by id"
+    )
+    return [
+        _item(db, row) for row in (db.rows(sql, l=which, st=state, f=flow) if flow else db.rows(sql, l=which, st=state))
+    ]
 
 
 def get(db: Db, number: int) -> Item | None:
@@ -89,7 +106,13 @@ def about(db: Db, flow: str, side: str, natives: Iterable[str]) -> list[Item]:
 
 def answer(db: Db, number: int, value: Json, *, by: str, at: float) -> None:
     """A person decided; the next run carries it out and closes the item."""
-    db.run("update work set state = 'answered', answer = :a, closed_by = :by, closed_at = :at where id = :i", a=db.vault.seal_json(value, about="answer"), by=by, at=at, i=number)
+    db.run(
+        "update work set state = 'answered', answer = :a, closed_by = :by, closed_at = :at where id = :i",
+        a=db.vault.seal_json(value, about="answer"),
+        by=by,
+        at=at,
+        i=number,
+    )
 
 
 def close(db: Db, numbers: Iterable[int], *, by: str, at: float) -> None:
@@ -102,13 +125,21 @@ def close(db: Db, numbers: Iterable[int], *, by: str, at: float) -> None:
 
 def ready_to_retry(db: Db, flow: str, *, at: float) -> list[Item]:
     """Parked items whose time has come."""
-    rows = db.rows(f"select {_COLUMNS} from work where list = 'parked' and flow = :f and state = 'open' and next_at is not null and next_at <= :at order by id", f=flow, at=at)
+    rows = db.rows(
+        f"select {_COLUMNS} from work where list = 'parked' and flow = :f and state = 'open' and next_at is not null and next_at <= :at order by id",
+        f=flow,
+        at=at,
+    )
     return [_item(db, row) for row in rows]
 
 
 def retry(db: Db, numbers: Iterable[int], *, at: float) -> None:
     """Make parked items due now."""
-    db.run(f"update work set next_at = :at where state = 'open' and id in (select cast(v as bigint) from {db.values()})", at=at, list=as_list(str(n) for n in numbers))
+    db.run(
+        f"update work set next_at = :at where state = 'open' and id in (select cast(v as bigint) from {db.values()})",
+        at=at,
+        list=as_list(str(n) for n in numbers),
+    )
 
 
 def counts(db: Db, flow: str | None = None) -> dict[str, int]:
