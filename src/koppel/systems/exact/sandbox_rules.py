@@ -1,0 +1,215 @@
+"""What Exact accepts in a written account: conversion of JSON values, and the rules of business with their messages.
+
+Business refusals are HTTP 500 with a Dutch sentence; wrong shapes are 400. [KB-faq, picqer #161 #263 #416]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from koppel.systems.exact.sandbox_filter import is_guid
+from koppel.systems.exact.sandbox_tables import EntityType, Property
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+CODE_WIDTH = 18  # left-padded, numeric [n8n, Pi]
+COUNTRY_WIDTH = 3  # right-padded [dotnet fixture]
+VAT_CODE_WIDTH = 3
+
+# All lengths are unverified: sensible limits, so that a client meets a refusal at all.
+LENGTHS = {
+    "Name": 50,
+    "TradeName": 100,
+    "AddressLine1": 100,
+    "AddressLine2": 100,
+    "AddressLine3": 100,
+    "Postcode": 20,
+    "City": 100,
+    "ChamberOfCommerce": 20,
+    "VATNumber": 20,
+    "RSIN": 20,
+    "Email": 128,
+    "Phone": 50,
+    "Fax": 50,
+    "Website": 256,
+    "SearchCode": 20,
+    "CodeAtSupplier": 20,
+    "EORINumber": 20,
+    "Remarks": 4000,
+}
+# Labels as the Dutch screens show them (unverified); a property without one is named as the API names it.
+_LABELS = {
+    "Name": "Naam",
+    "Country": "Land",
+    "VATNumber": "Btw-nummer",
+    "ChamberOfCommerce": "KvK-nummer",
+    "AddressLine1": "Adres",
+    "City": "Plaats",
+    "Phone": "Telefoon",
+    "Email": "E-mailadres",
+    "SearchCode": "Zoekcode",
+    "Remarks": "Opmerkingen",
+}
+_STATUSES = frozenset({"A", "S", "P", "C", None})
+_COUNTRIES = {
+    "NL": "Nederland",
+    "BE": "België",
+    "DE": "Duitsland",
+    "FR": "Frankrijk",
+    "GB": "Verenigd Koninkrijk",
+    "LU": "Luxemburg",
+    "US": "Verenigde Staten",
+}
+
+
+class Refused(Exception):
+    """A request that has no effect; becomes an error envelope."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How strict this imitation is where the vendor's behaviour is not known; see `settings`."""
+
+    read_only: str = "refuse"  # refuse | ignore
+    client_ids: str = "ignore"  # ignore | keep
+    check_vat: bool = True
+
+
+def label(name: str) -> str:
+    """A property's name in a message for people."""
+    return _LABELS.get(name, name)
+
+
+def wall(epoch: float) -> int:
+    """An instant as Exact shows it: milliseconds of the Dutch wall clock written as if UTC. [KB-faq]
+
+    >>> wall(0)
+    3600000
+    """
+    local = datetime.fromtimestamp(epoch, AMSTERDAM)
+    return int(local.replace(tzinfo=UTC).timestamp()) * 1000
+
+
+def country_name(code: str | None) -> str | None:
+    """The Dutch name of a country."""
+    return None if code is None else _COUNTRIES.get(code.strip(), code.strip())
+
+
+def pad(name: str, value: Any) -> Any:
+    """The stored form of a fixed-width text: its padding is real data."""
+    if not isinstance(value, str) or not value:
+        return value
+    if name == "Code":
+        return value.strip().rjust(CODE_WIDTH)
+    if name == "Country":
+        return value.strip().upper().ljust(COUNTRY_WIDTH)
+    return value.strip().ljust(VAT_CODE_WIDTH) if name in {"SalesVATCode", "PurchaseVATCode"} else value
+
+
+def _moment(value: str) -> int:
+    """ISO without zone; with `Z` or an offset it is accepted and shifted (reported by craft; unverified)."""
+    if (match := re.fullmatch(r"/Date\((-?\d+)\)/", value)) is not None:
+        return int(match.group(1))
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is not None:
+        return wall(moment.timestamp())
+    return int(moment.replace(tzinfo=UTC).timestamp()) * 1000
+
+
+def convert(found: Property, value: Any) -> Any:
+    """A value of a body as it is stored. Raises Refused when it does not fit the type. [picqer #263]"""
+    if value is None:
+        return None
+    type_ = found.type
+    try:
+        if type_ == "Guid" and is_guid(value):
+            return value.lower()
+        if type_ == "DateTime" and isinstance(value, str):
+            return _moment(value)
+        if type_ == "Boolean" and isinstance(value, bool):
+            return value
+        if type_ in {"Byte", "Int16", "Int32"} and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if type_ == "Int64" and isinstance(value, (int, str)) and not isinstance(value, bool):
+            return int(value)
+        if type_ == "Double" and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+        if type_ in {"String", "Binary"} and isinstance(value, str):
+            return value
+    except ValueError:
+        pass
+    raise Refused(500, f"Error in converting value for property '{found.name}' to type '{type_}'")
+
+
+def is_vat(text: str) -> bool:
+    """Whether it could be a VAT number: the Dutch one by its check (mod 11 or, for sole traders, mod 97), others by shape.
+
+    >>> is_vat("NL001234567B01")
+    True
+    >>> is_vat("NL001234568B01")
+    False
+    """
+    compact = re.sub(r"[\s.\-]", "", text).upper()
+    if not compact.startswith("NL"):
+        return re.fullmatch(r"[A-Z]{2}[0-9A-Z]{2,12}", compact) is not None
+    if re.fullmatch(r"NL\d{9}B\d{2}", compact) is None:
+        return False
+    digits = [int(digit) for digit in compact[2:11]]
+    eleven = sum(digit * weight for digit, weight in zip(digits, range(9, 1, -1), strict=False)) % 11 == digits[8]
+    spelled = "".join(str(int(character, 36)) for character in compact)
+    return eleven or int(spelled) % 97 == 1
+
+
+def accept(entity: EntityType, body: Mapping[str, Any], *, creating: bool, rules: Rules) -> dict[str, Any]:
+    """The values of a body that will be stored, checked one by one. Raises Refused."""
+    values: dict[str, Any] = {}
+    for name, value in body.items():
+        if name == "__metadata":
+            continue
+        found = entity.properties.get(name)
+        if found is None:  # WCF wording (unverified)
+            raise Refused(
+                400,
+                f"Error processing request stream. The property name '{name}' specified for type '{entity.clr}' is not valid.",
+            )
+        if name == entity.key:
+            if rules.client_ids == "keep" and creating:
+                values[name] = convert(found, value)
+            continue
+        if not found.writable:  # whether Exact refuses or ignores it is unverified
+            if rules.read_only == "refuse":
+                raise Refused(400, f"Property '{name}' is read-only.")
+            continue
+        values[name] = _checked(found, convert(found, value), rules)
+    for name, found in entity.properties.items():
+        missing = found.mandatory and name not in values
+        if (missing and creating) or (found.mandatory and name in values and not str(values[name] or "").strip()):
+            raise Refused(500, f"Verplicht: {label(name)}")
+    return values
+
+
+def _checked(found: Property, value: Any, rules: Rules) -> Any:
+    name = found.name
+    invalid = Refused(500, f"Ongeldig: {label(name)}")
+    if name == "Status" and value not in _STATUSES:
+        raise invalid
+    if not isinstance(value, str) or found.type != "String" or not value:
+        return value
+    if len(value) > LENGTHS.get(name, 4000):
+        raise invalid
+    if name == "Code" and re.fullmatch(rf" *\d{{1,{CODE_WIDTH}}}", value) is None:
+        raise invalid
+    if name == "Country" and re.fullmatch(r"[A-Za-z]{2} ?", value) is None:
+        raise invalid
+    if name == "VATNumber" and rules.check_vat and not is_vat(value):
+        raise invalid
+    return pad(name, value)
