@@ -53,7 +53,7 @@ def without_hidden(profile: dict[str, Json]) -> dict[str, Json]:
 
     When one address of a type is shielded, others of that type stay only if they are marked as open.
     """
-    shielded = {address.get("type") for address in _addresses_within(profile) if address.get("indAfgeschermd") == "Ja"}
+    shielded = [address.get("type") for address in _addresses_within(profile) if address.get("indAfgeschermd") == "Ja"]
     personal = is_personal(profile)
 
     def clean(value: Json) -> Json:
@@ -113,13 +113,18 @@ def decode_profile(settings: Settings, item: Item, own: tuple[str, ...] = ()) ->
         started_on=_date(registration.get("datumAanvang"), "datumAanvang", problems),
         ended_on=_date(ended, "datumEinde", problems),
         do_not_mail=_do_not_mail(profile, hoofdvestiging),
-        employees=_count(profile.get("totaalWerkzamePersonen"), hoofdvestiging.get("totaalWerkzamePersonen")),
+        employees=read_count(profile.get("totaalWerkzamePersonen"), hoofdvestiging.get("totaalWerkzamePersonen")),
         personal=personal,
         address=_address_of(VISIT, hoofdvestiging, eigenaar, problems),
         postal_address=_address_of(POSTAL, hoofdvestiging, eigenaar, problems),
         website=_website(hoofdvestiging, eigenaar),
     )
     return Decoded(Record(company, {name: _own(profile, name) for name in own}), tuple(problems))
+
+
+def read_rows(body: dict[str, Json]) -> list[dict[str, Json]]:
+    """The results on one page of a search."""
+    return _objects(body.get("resultaten"))
 
 
 def decode_hit(item: Item) -> Decoded:
@@ -193,7 +198,7 @@ def read_address(adres: dict[str, Json], problems: list[Problem]) -> Address | N
         return _foreign(adres, land=land, country=country)
     code, city = _postcode(adres, problems), _text(adres.get("plaats"))
     if adres.get("postbusnummer"):
-        return Address(po_box=str(adres["postbusnummer"]), postcode=code, city=city, country="NL")
+        return Address(po_box=_text(adres["postbusnummer"]), postcode=code, city=city, country="NL")
     street = _text(adres.get("straatnaam"))
     whole = _text(adres.get("volledigAdres"))
     if street is None and code is None and city is None:
@@ -204,10 +209,9 @@ def read_address(adres: dict[str, Json], problems: list[Problem]) -> Address | N
             Problem("kvk.address_whole", "KVK gave this address in one string; split it by hand.", "volledigAdres")
         )
         return Address(lines=(whole,), country="NL")
-    number = adres.get("huisnummer")
     return Address(
         street=street,
-        number=str(number) if number else None,
+        number=_text(adres.get("huisnummer") or None),
         suffix=_suffix(_text(adres.get("huisletter")), _text(adres.get("huisnummerToevoeging"))),
         postcode=code,
         city=city,
@@ -265,7 +269,7 @@ def _trade_name(profile: dict[str, Json], hoofdvestiging: dict[str, Json]) -> st
     if first:
         return first
     # The list also holds names of other branches; the lowest order is the firm's own first name [cassette].
-    named = sorted(_objects(profile.get("handelsnamen")), key=lambda name: _count(name.get("volgorde")) or 0)
+    named = sorted(_objects(profile.get("handelsnamen")), key=lambda name: read_count(name.get("volgorde")) or 0)
     candidates = (*(name.get("naam") for name in named), profile.get("naam"), profile.get("statutaireNaam"))
     return next((text for text in map(_text, candidates) if text), None)
 
@@ -326,7 +330,7 @@ def _own(profile: dict[str, Json], name: str) -> Json:
 
 
 def _is_address(value: dict[str, Json]) -> bool:
-    return "indAfgeschermd" in value or value.get("type") in {VISIT, POSTAL}
+    return "indAfgeschermd" in value or value.get("type") in (VISIT, POSTAL)
 
 
 def _addresses_within(value: Json) -> Iterator[dict[str, Json]]:
@@ -358,15 +362,16 @@ def _objects(value: Json) -> list[dict[str, Json]]:
 
 def _text(value: Json) -> str | None:
     """Text without padding (KVK pads `volledigAdres` with runs of spaces [cassette]); empty text is no value."""
-    return " ".join(str(value).split()) or None if value is not None else None
+    return " ".join(str(value).split()) or None if isinstance(value, str | int) else None
 
 
 def _yes_no(value: Json) -> bool | None:
     return {"Ja": True, "Nee": False}.get(value) if isinstance(value, str) else None
 
 
-def _count(*values: Json) -> int | None:
-    return next((value for value in values if isinstance(value, int)), None)
+def read_count(*values: Json) -> int | None:
+    """The first of the values that is a whole number."""
+    return next((value for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
 
 
 def _folded(text: str) -> str:

@@ -220,9 +220,9 @@ def _search(site: Site, criteria: tuple[tuple[str, str], ...], *, limit: int) ->
         body = wire.read_json(reply) if reply.status == 200 else None
         if body is None:
             return Hits(problem=_no_answer(site, call.request, reply, about="a search").problem)
-        rows: list[dict[str, Json]] = body.get("resultaten") or []
+        rows = codec.read_rows(body)
         items += [_hit(row) for row in rows]
-        total = int(body.get("totaal") or len(items))
+        total = max(codec.read_count(body.get("totaal")) or 0, len(items))
         # Pages are counted, not followed: a link in an answer must not decide where our key goes.
         if not rows or len(items) >= min(wanted, total):
             return Hits(tuple(items[:wanted]), total)
