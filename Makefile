@@ -30,7 +30,7 @@ test: lint ## everything that must hold before a change is handed in
 lint: $(TESTABLE) ## style, types and import rules, without running a test
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports --no-logo
 
 campaign: $(INSTALLED) ## the long search for lost or doubled records: SEEDS simulated worlds, KILLS killed processes
@@ -39,7 +39,7 @@ campaign: $(INSTALLED) ## the long search for lost or doubled records: SEEDS sim
 	$(BIN)/koppel torture --kills $(KILLS) --json > .campaign/torture.json
 
 bench: $(TESTABLE) ## measure the speed of the hot paths
-	@for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script" || exit 1; done
+	@for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python "$$script" || exit 1; done
 
 clean: ## remove caches and results; the installed .venv stays
 	rm -rf .campaign .hypothesis .pytest_cache .ruff_cache .import_linter_cache
