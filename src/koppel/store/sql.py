@@ -7,6 +7,7 @@ Bulk work is one statement with one JSON parameter per page: row-by-row calls gi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _PG_TYPES = {"text": "text", "big": "bigint", "real": "double precision"}
 
 
+_text = lru_cache(maxsize=1024)(sa.text)  # reading a statement's parameters costs more than running a small one
+
+
 class Db:
     """One open transaction: what every store function takes first."""
 
@@ -30,19 +34,19 @@ class Db:
 
     def run(self, sql: str, **values: Json) -> int:
         """Execute; returns the number of rows touched."""
-        return self.connection.execute(sa.text(sql), values).rowcount
+        return self.connection.execute(_text(sql), values).rowcount
 
     def rows(self, sql: str, **values: Json) -> Sequence[sa.Row]:
         """All rows of a query."""
-        return self.connection.execute(sa.text(sql), values).fetchall()
+        return self.connection.execute(_text(sql), values).fetchall()
 
     def one(self, sql: str, **values: Json) -> sa.Row | None:
         """The first row, or None."""
-        return self.connection.execute(sa.text(sql), values).fetchone()
+        return self.connection.execute(_text(sql), values).fetchone()
 
     def scalar(self, sql: str, **values: Json) -> Json:
         """The first column of the first row, or None."""
-        return self.connection.execute(sa.text(sql), values).scalar()
+        return self.connection.execute(_text(sql), values).scalar()
 
     def table(self, columns: Mapping[str, str]) -> str:
         """SQL of a table read out of the parameter `:rows` (a JSON list of lists); `columns` = name -> text | big | real."""

@@ -2,12 +2,15 @@
 
 Store functions are synchronous functions over a `Db`; `Store.tx` runs one of them as one transaction in the workspace's
 only writer thread, or inline (simulation). `durable=True` makes the commit survive power loss: intents and tokens need it.
+Any other commit survives a killed process, and at power loss is lost only together with everything after it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -16,14 +19,18 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import event, exc
 
 from koppel.model.problem import SetupError
+from koppel.store.migrate import SCHEMA, upgrade
 from koppel.store.sql import Db
 from koppel.store.tables import metadata
 from koppel.store.vault import Vault
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_KEY_CHECK = "key"
 
 
 class Store:
@@ -41,6 +48,12 @@ class Store:
         if self._thread is None:
             return self._transact(False, function, *args, **kwargs)
         return self._thread.submit(self._transact, False, function, *args, **kwargs).result()
+
+    def run_durable(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`run`, with a commit that reaches the disk before this returns: a login made at the command line."""
+        if self._thread is None:
+            return self._transact(True, function, *args, **kwargs)
+        return self._thread.submit(self._transact, True, function, *args, **kwargs).result()
 
     async def tx(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """One transaction, without holding up the event loop."""
@@ -60,11 +73,32 @@ class Store:
         if self._connection is None:
             self._connection = self.engine.connect()
         connection = self._connection
-        if self.sqlite:  # NORMAL loses at most the last commits at power loss; a lost settle becomes a probe
-            raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-            raw.execute(f"pragma synchronous = {'FULL' if durable else 'NORMAL'}")
+        if self.sqlite:  # outside a transaction, where alone the pragma takes effect
+            _raw(connection).execute(f"pragma synchronous = {'FULL' if durable else 'NORMAL'}")
         with connection.begin():
+            if durable and not self.sqlite:
+                connection.exec_driver_sql("set local synchronous_commit = on")
             return function(Db(connection, self.vault, sqlite=self.sqlite), *args, **kwargs)
+
+    def scrub(self) -> None:
+        """Take the remains of deleted rows out of the database's files, after an erasure. Slow: everything is rewritten.
+
+        PostgreSQL's own write-ahead log and archives are the operator's: they keep what passed through them.
+        """
+
+        def rewrite() -> None:
+            with self.engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                if isinstance(raw, sqlite3.Connection):
+                    raw.execute("vacuum")
+                    raw.execute("pragma wal_checkpoint(truncate)")
+                else:
+                    connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("vacuum full subjects")
+
+        if self._thread is None:
+            rewrite()
+        else:
+            self._thread.submit(rewrite).result()
 
     def close(self) -> None:
         """Finish and let go of the database."""
@@ -82,57 +116,130 @@ class Store:
         self.engine.dispose()
 
 
+def _raw(connection: sa.Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
+
+
 def make_engine(url: str) -> sa.Engine:
-    """The SQLAlchemy engine: `sqlite:///path` in WAL with immediate transactions, or `postgresql+psycopg://…`."""
-    if not url.startswith("sqlite"):
-        return sa.create_engine(url, poolclass=sa.NullPool)
+    """The SQLAlchemy engine: `sqlite:///path` in WAL with immediate transactions, or `postgresql+psycopg://…?schema=name`,
+    one schema per workspace. Raises SetupError for an address that is neither."""
+    try:
+        address = sa.make_url(url)
+    except exc.ArgumentError:
+        raise SetupError("The address of the store cannot be read.", remedy=_ADDRESSES) from None
+    if address.drivername == "sqlite":
+        return _sqlite_engine(address)
+    if address.drivername in {"postgresql", "postgresql+psycopg"}:
+        return _postgresql_engine(address.set(drivername="postgresql+psycopg"))
+    raise SetupError(f"There is no store on {address.drivername}.", remedy=_ADDRESSES)
+
+
+_ADDRESSES = "Write sqlite:///path/to/file or postgresql+psycopg://user@host/database?schema=name."
+
+
+def _sqlite_engine(address: sa.URL) -> sa.Engine:
+    in_memory = address.database in {None, "", ":memory:"}
     engine = sa.create_engine(
-        url,
-        poolclass=sa.StaticPool if ":memory:" in url or url == "sqlite://" else sa.NullPool,
-        connect_args={"check_same_thread": False},
+        address,
+        poolclass=sa.StaticPool if in_memory else sa.NullPool,
+        connect_args={"check_same_thread": False, "timeout": 20},  # before the first pragma: two may open at once
     )
 
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(raw: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+    def prepare(raw: sqlite3.Connection, _record: object) -> None:
         raw.isolation_level = None  # we begin transactions ourselves, as writers
         raw.execute("pragma journal_mode = wal")
-        raw.execute("pragma busy_timeout = 20000")
         raw.execute("pragma secure_delete = on")  # an erased subject's key leaves no bytes behind
         raw.execute("pragma wal_autocheckpoint = 4000")
 
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+    def begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("begin immediate")
 
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _postgresql_engine(address: sa.URL) -> sa.Engine:
+    schema = address.query.get("schema")
+    options: dict[str, Any] = {}
+    if schema is not None:
+        if not isinstance(schema, str) or not _SCHEMA_NAME.fullmatch(schema):
+            raise SetupError(
+                f"{schema!r} is no name for a schema.",
+                remedy="Use small letters, digits and underscores, beginning with a letter.",
+            )
+        address = address.difference_update_query(["schema"])
+        options[SCHEMA] = schema
+    engine = sa.create_engine(address, poolclass=sa.NullPool, execution_options=options)
+
+    def prepare(raw: Any, _record: object) -> None:
+        if schema is not None:  # pg_catalog is searched in any case; nothing of `public` is
+            raw.execute(f'set search_path to "{schema}"')
+        raw.execute("set synchronous_commit = off")  # as SQLite's NORMAL; a durable transaction says otherwise
+        raw.commit()
+
+    event.listen(engine, "connect", prepare)
     return engine
 
 
 def in_memory(vault: Vault) -> Store:
-    """A store in memory, inline: for simulation and tests. The tables are made directly; a test compares them with the migrations."""
+    """A store in memory, inline: for simulation and tests. The tables are made directly; a test compares them with the
+    migrations."""
     engine = make_engine("sqlite://")
     metadata.create_all(engine)
-    store = Store(engine, vault, inline=True)
-    return store
+    return Store(engine, vault, inline=True)
 
 
 def open_store(url: str, vault: Vault, *, inline: bool = False, create: bool = False) -> Store:
     """Open a workspace's database, brought up to date by migrations; `create` makes a new one.
 
-    Raises SetupError when it does not exist, cannot be reached or was written by a newer Koppel.
+    Raises SetupError when it does not exist, cannot be reached, was written by a newer Koppel or under another key.
     """
-    path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
-    if path is not None:
-        if not create and not path.exists():
-            raise SetupError(f"There is no store at {path}.", remedy="Run `koppel init` in the workspace folder first.")
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
-    from koppel.store.migrate import upgrade  # noqa: PLC0415 - alembic takes long to import; only an open needs it
-
+    if url.startswith("sqlite:///"):
+        _find_file(Path(url.removeprefix("sqlite:///")), create=create)
     engine = make_engine(url)
+    store = Store(engine, vault, inline=inline)
     try:
         upgrade(engine)
-    except sa.exc.OperationalError as error:
+        store.run(_check_key)
+    except exc.DatabaseError as error:
+        store.close()
+        if type(error) not in {exc.OperationalError, exc.DatabaseError}:
+            raise  # a mistake of ours in some statement
         raise SetupError(
-            f"The store cannot be opened: {error.orig}.", remedy="Check the database address and that the server runs."
+            f"The store cannot be opened: {str(error.orig).strip()}.",
+            remedy="Check its address, that the server runs, or that the file is a store and not damaged.",
         ) from None
-    return Store(engine, vault, inline=inline)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _find_file(path: Path, *, create: bool) -> None:
+    if path.exists():
+        return
+    if not create:
+        raise SetupError(f"There is no store at {path}.", remedy="Run `koppel init` in the workspace folder first.")
+    try:
+        with contextlib.suppress(FileExistsError):  # somebody was quicker, and means the same
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
+    except OSError as error:
+        raise SetupError(
+            f"The store cannot be made at {path}: {error.strerror}.", remedy="Check the folder and its rights."
+        ) from None
+
+
+def _check_key(db: Db) -> None:
+    """Refuse a key that is not the one this store was made with: every digest would differ, and nothing could be read."""
+    sealed = db.scalar("select value from meta where key = :k", k=_KEY_CHECK)
+    if sealed is None:
+        db.run(
+            "insert into meta (key, value) values (:k, :v) on conflict (key) do nothing",
+            k=_KEY_CHECK,
+            v=db.vault.seal(b"koppel", about=_KEY_CHECK),
+        )
+        sealed = db.scalar("select value from meta where key = :k", k=_KEY_CHECK)
+    db.vault.unseal(sealed, about=_KEY_CHECK)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
+OPEN = sa.text("state = 'open'")
+MAIN = sa.text("role = 'main'")
 BigInt = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite counts rows only in its own INTEGER
 
 
@@ -20,7 +22,12 @@ def _text(name: str, *, null: bool = False, pk: bool = False, default: str | Non
 
 
 def _big(name: str, *, null: bool = False, pk: bool = False, default: str | None = None) -> sa.Column[int]:
-    return sa.Column(name, BigInt, nullable=null, primary_key=pk, server_default=default)
+    return sa.Column(name, BigInt, nullable=null, primary_key=pk, server_default=default, autoincrement=False)
+
+
+def _number(name: str) -> sa.Column[int]:
+    """A primary key the database hands out: SQLite's row number, PostgreSQL's identity. Gaps mean nothing."""
+    return sa.Column(name, BigInt, sa.Identity(), primary_key=True)
 
 
 def _time(name: str, *, null: bool = False) -> sa.Column[float]:
@@ -31,7 +38,7 @@ meta = _table("meta", _text("key", pk=True), _text("value"))
 
 streams = _table(
     "streams",
-    _big("id", pk=True),
+    _number("id"),
     _text("connection"),
     _text("resource"),
     _text("cursor", null=True),
@@ -40,7 +47,7 @@ streams = _table(
     _big("scan", default="0"),
     _time("complete_at", null=True),
     _time("read_at", null=True),
-    sa.UniqueConstraint("connection", "resource"),
+    sa.UniqueConstraint("connection", "resource", name="streams_name"),
 )
 
 observations = _table(
@@ -86,8 +93,8 @@ members = _table(
         "subject",
         "stream",
         unique=True,
-        sqlite_where=sa.text("role = 'main'"),
-        postgresql_where=sa.text("role = 'main'"),
+        sqlite_where=MAIN,
+        postgresql_where=MAIN,
     ),
     rowid=False,
 )
@@ -124,13 +131,14 @@ due = _table(
     _text("native", pk=True),
     _text("why"),
     _time("at"),
+    _time("asked_at"),
     _time("not_before", null=True),
     rowid=False,
 )
 
 runs = _table(
     "runs",
-    _big("id", pk=True),
+    _number("id"),
     _text("flow"),
     _text("trigger"),
     _text("actor"),
@@ -148,7 +156,6 @@ intents = _table(
     _text("flow"),
     _text("kind"),
     _big("stream"),
-    _text("native", null=True),
     _text("side"),
     _text("source_native", null=True),
     _text("target_native", null=True),
@@ -167,7 +174,7 @@ trail = _table(
     "trail",
     _big("seq", pk=True),
     _big("version"),
-    _time("at"),
+    _big("at_us"),
     _text("actor"),
     _big("run", null=True),
     _text("op", null=True),
@@ -184,7 +191,7 @@ trail_head = _table("trail_head", _big("id", pk=True), _big("seq"), _text("hash"
 
 work = _table(
     "work",
-    _big("id", pk=True),
+    _number("id"),
     _text("list"),
     _text("flow"),
     _text("side"),
@@ -209,8 +216,8 @@ work = _table(
         "native",
         "field",
         unique=True,
-        sqlite_where=sa.text("state = 'open'"),
-        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=OPEN,
+        postgresql_where=OPEN,
     ),
     sa.Index("work_flow", "flow", "list", "state"),
 )

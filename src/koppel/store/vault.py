@@ -87,10 +87,10 @@ class Vault:
 
     def unseal(self, sealed: str, *, about: str = "") -> bytes:
         """Decrypt. Raises SetupError when the key does not fit or the text was altered."""
-        raw = base64.b64decode(sealed)
         try:
+            raw = base64.b64decode(sealed, validate=True)
             return self._aead.decrypt(raw[:12], raw[12:], about.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: not even text that `seal` could have made
             raise SetupError(
                 "The workspace key does not fit this store, or the store was altered.",
                 remedy="Put back the key file that belongs to it.",
