@@ -71,10 +71,23 @@ class Module:
                 yield node.lineno, node.value
 
     def calls(self) -> Iterator[tuple[int, str]]:
-        """(line, dotted name) of every call through plain names: `datetime.now`, `open`."""
+        """(line, dotted name) of every call, told by where its name was imported from: `d.now()` is `datetime.datetime.now`."""
+        origin = {
+            alias.asname or alias.name: f"{self._absolute(node)}.{alias.name}"
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        } | {
+            alias.asname: alias.name
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+            if alias.asname
+        }
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call):
-                yield node.lineno, ast.unparse(node.func)
+                first, dot, rest = ast.unparse(node.func).partition(".")
+                yield node.lineno, f"{origin.get(first, first)}{dot}{rest}"
 
 
 def read_tree(src: Path) -> tuple[Module, ...]:
@@ -115,8 +128,10 @@ IMPURE = (
     ),
     *("random", "secrets", "time", "glob"),
 )
-IMPURE_CALLS = frozenset({"open", "print", "input", "eval", "exec", "__import__", "breakpoint"})
-IMPURE_METHODS = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "read_text", "write_text", "read_bytes"})
+IMPURE_CALLS = frozenset(
+    {"open", "print", "input", "eval", "exec", "__import__", "breakpoint", "uuid.uuid1", "uuid.uuid4"}
+    | {"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"}
+)
 OUTWARD = ("aiohttp", "httpcore2", "httpx", "httpx2", "http.client", "requests", "smtplib", "urllib.request", "urllib3")
 DRAWERS = frozenset({"base", "common", "helper", "helpers", "misc", "util", "utils"})
 OUR_BASE = "koppel.sync.base"  # the glossary's base: what both sides last agreed on, no drawer
@@ -139,7 +154,7 @@ def _effects(modules: list[Module], *, forbidden: tuple[str, ...]) -> list[str]:
         f"{module.name}:{line} calls {name}()"
         for module in modules
         for line, name in module.calls()
-        if name in IMPURE_CALLS or ("." in name and name.rpartition(".")[2] in IMPURE_METHODS)
+        if name in IMPURE_CALLS
     ]
     return imported + called
 
@@ -300,7 +315,7 @@ CLEAN: Mapping[str, str] = {
     "koppel/systems/alpha/__init__.py": "from . import codec\n_DEPTH = 1\nSYSTEM = 'koppel.systems.alpha.sandbox:make'\n",
     "koppel/systems/alpha/codec.py": "from koppel.systems.spi import System\nfrom koppel.formats import kvk\n",
     "koppel/systems/alpha/sandbox.py": "import random\nfrom .sandbox_tables import ROWS\nfrom koppel.systems import sandbox_spi\n",
-    "koppel/systems/alpha/sandbox_tables.py": "ROWS = ()\n",
+    "koppel/systems/alpha/sandbox_tables.py": "ROWS = ()\n\ndef f(world):\n    return world.now()\n",
     "koppel/systems/beta/__init__.py": "SYSTEM = 1\n",
     "koppel/systems/beta/codec.py": "",
     "koppel/store/__init__.py": "",
@@ -322,9 +337,14 @@ PLANTED: tuple[tuple[Rule, str, str, str], ...] = (
         no_effects_where_we_decide,
         "systems/beta/auth.py",
         "from datetime import datetime as d\nx = d.now()",
-        "calls d.now()",
+        "calls datetime.datetime.now()",
     ),
-    (no_effects_where_we_decide, "systems/beta/resources.py", "import datetime\nx = datetime.date.today()", "today()"),
+    (
+        no_effects_where_we_decide,
+        "systems/beta/resources.py",
+        "import datetime as dt\nx = dt.date.today()",
+        "datetime.date.today()",
+    ),
     (no_effects_where_we_decide, "systems/beta/__init__.py", "import logging", "imports logging"),
     (a_sandbox_follows_its_host, "systems/alpha/sandbox.py", "import time", "imports time"),
     (a_sandbox_follows_its_host, "systems/beta/sandbox_x.py", "import uuid\nx = uuid.uuid4()", "calls uuid.uuid4()"),
