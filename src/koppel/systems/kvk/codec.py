@@ -192,7 +192,7 @@ def read_address(adres: dict[str, Json], problems: list[Problem]) -> Address | N
     country = COUNTRIES.get(_folded(land)) if land else "NL"
     if country is None:
         problems.append(
-            Problem("kvk.country_unknown", f"The country name {land!r} is not known; set the country by hand.", "land")
+            Problem("country_unknown", f"The country name {land!r} is not known; set the country by hand.", "land")
         )
     if adres.get("straatHuisnummer") or adres.get("postcodeWoonplaats") or country != "NL":
         return _foreign(adres, land=land, country=country)
@@ -206,7 +206,7 @@ def read_address(adres: dict[str, Json], problems: list[Problem]) -> Address | N
             return None
         # One string only: kept whole for a person to split, not split by guess (rule B18).
         problems.append(
-            Problem("kvk.address_whole", "KVK gave this address in one string; split it by hand.", "volledigAdres")
+            Problem("address_whole", "KVK gave this address in one string; split it by hand.", "volledigAdres")
         )
         return Address(lines=(whole,), country="NL")
     return Address(
@@ -304,7 +304,7 @@ def _number(validate: Callable[[str], str], value: Json, field: str, problems: l
         return validate(text)
     except InvalidNumber as error:
         problems.append(
-            Problem("kvk.number_unreadable", f"KVK gave a number that {error.reason}; it is left out.", field)
+            Problem("number_unreadable", f"KVK gave a number that {error.reason}; it is left out.", field)
         )
         return None
 
@@ -316,7 +316,7 @@ def _date(value: Json, field: str, problems: list[Problem]) -> str | None:
     try:
         return read_date(text)
     except ValueError:
-        problems.append(Problem("kvk.date_unreadable", f"KVK gave {text!r}, which is no date; it is left out.", field))
+        problems.append(Problem("date_unreadable", f"KVK gave {text!r}, which is no date; it is left out.", field))
         return None
 
 

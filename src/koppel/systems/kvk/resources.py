@@ -49,7 +49,7 @@ def find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, F
         try:
             number, _, _ = kvk.read(value)
         except InvalidNumber as error:
-            findings[value] = Absent(Problem("kvk.number_invalid", f"{error}.", "kvk"))
+            findings[value] = Absent(Problem("number_invalid", f"{error}.", "kvk"))
             continue
         if number not in asked:
             call = wire.basisprofiel(site.settings, number)
@@ -66,23 +66,23 @@ def _finding(site: Site, number: str, request: Request, reply: Response | NoRepl
         profile = wire.read_json(reply)
         if profile is None or profile.get("kvkNummer") != number:
             text = f"KVK's answer about {number} could not be read or was about another number; it is asked again."
-            return Unknown(wire.problem(reply, "kvk.answer_unreadable", text, retry_at=site.as_of + wire.OUTAGE_WAIT))
+            return Unknown(wire.problem(reply, "answer_unreadable", text, retry_at=site.as_of + wire.OUTAGE_WAIT))
         return Found((Item(number, codec.without_hidden(profile)),))
     code = wire.read_fout(reply).code
     if code in wire.BEING_PROCESSED:
         text = f"KVK is processing a change of {number}; it is asked again."
         retry_at = site.as_of + wire.BEING_PROCESSED[code]
-        return Unknown(wire.problem(reply, "kvk.being_processed", text, retry_at=retry_at))
+        return Unknown(wire.problem(reply, "being_processed", text, retry_at=retry_at))
     if reply.status == 404 and code == wire.NOTHING_FOUND:
         return Absent(
-            wire.problem(reply, "kvk.unknown_number", f"KVK knows no number {number}; check the number.", field="kvk")
+            wire.problem(reply, "unknown_number", f"KVK knows no number {number}; check the number.", field="kvk")
         )
     if reply.status == 404 and code == wire.NOT_DELIVERABLE:
         text = f"KVK cannot deliver {number}: it was struck off long ago or never existed; check the number."
-        return Absent(wire.problem(reply, "kvk.not_deliverable", text, field="kvk"))
+        return Absent(wire.problem(reply, "not_deliverable", text, field="kvk"))
     if reply.status == 400 and code == wire.NUMBER_INVALID:
         return Absent(
-            wire.problem(reply, "kvk.number_invalid", f"KVK says {number} is no KVK number; check it.", field="kvk")
+            wire.problem(reply, "number_invalid", f"KVK says {number} is no KVK number; check it.", field="kvk")
         )
     return _no_answer(site, request, reply, about=number)
 
@@ -93,12 +93,12 @@ def _no_answer(site: Site, request: Request, response: Response, *, about: str) 
     if verdict.problem:
         return Unknown(verdict.problem)
     text = f"KVK did not understand the request about {about}; this is a fault in Koppel, please report it."
-    return Unknown(wire.problem(response, "kvk.request_refused", text))
+    return Unknown(wire.problem(response, "request_refused", text))
 
 
 def _silence(site: Site) -> Unknown:
     text = "KVK did not answer; it is tried again by itself."
-    return Unknown(Problem("kvk.unavailable", text, retry_at=site.as_of + wire.OUTAGE_WAIT))
+    return Unknown(Problem("unavailable", text, retry_at=site.as_of + wire.OUTAGE_WAIT))
 
 
 def decode(site: Site, item: Item) -> Decoded:
@@ -243,7 +243,7 @@ def find_text(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[s
         try:
             criteria = read_criteria(value)
         except UsageError as error:
-            findings[value] = Unknown(Problem("kvk.search_refused", str(error)))
+            findings[value] = Unknown(Problem("search_refused", str(error)))
             continue
         hits = yield from _search(site, criteria, limit=MAX_RESULTS)
         findings[value] = _hits_finding(value, hits)
@@ -255,7 +255,7 @@ def _hits_finding(value: str, hits: Hits) -> Finding:
         return Unknown(hits.problem)
     if hits.total > len(hits.items):
         text = f"KVK finds {hits.total} companies for {value!r} and shows {MAX_RESULTS} at most; narrow the search."
-        return Unknown(Problem("kvk.too_many", text))
+        return Unknown(Problem("too_many", text))
     return Found(hits.items) if hits.items else Absent()
 
 

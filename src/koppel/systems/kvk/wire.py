@@ -109,19 +109,19 @@ def verdict(request: Request, response: Response, as_of: float) -> Verdict:
     if response.status == 401:
         # A key does not age: signing in again cannot help, a person must look.
         text = "KVK does not accept the API key; copy it again from developers.kvk.nl, and check the test switch."
-        return Verdict("setup", problem(response, "kvk.key_refused", text))
+        return Verdict("setup", problem(response, "key_refused", text))
     if response.status == 403:
         # Every API is a subscription of its own [kvk-mcp README].
         text = f"The API key has no subscription to {api}; subscribe to the {api} API at developers.kvk.nl."
-        return Verdict("setup", problem(response, "kvk.not_subscribed", text))
+        return Verdict("setup", problem(response, "not_subscribed", text))
     if response.status == 429:
         retry_at = _retry_after(response, as_of)
         text = f"KVK takes no more calls to {api} for now; it goes on by itself."
-        return Verdict("throttled", problem(response, "kvk.throttled", text, retry_at=retry_at), retry_at, "second")
+        return Verdict("throttled", problem(response, "throttled", text, retry_at=retry_at), retry_at, "second")
     if response.status >= 500:
         retry_at = _retry_after(response, as_of) or as_of + OUTAGE_WAIT
         text = f"KVK's {api} API has a fault at the moment; it is tried again by itself."
-        return Verdict("unavailable", problem(response, "kvk.unavailable", text, retry_at=retry_at), retry_at)
+        return Verdict("unavailable", problem(response, "unavailable", text, retry_at=retry_at), retry_at)
     return Verdict("ok")
 
 

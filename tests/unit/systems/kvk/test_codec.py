@@ -271,7 +271,7 @@ def test_an_unknown_country_is_named_and_kept_readable():
 def test_an_address_in_one_string_is_kept_whole_for_a_person_to_split():
     decoded = with_address(volledigAdres="Dorpsstraat 12 A      3451BJ Vleuten")
     assert decoded.record.entity.address == Address(lines=("Dorpsstraat 12 A 3451BJ Vleuten",), country="NL")
-    assert [problem.code for problem in decoded.problems] == ["kvk.address_whole"]
+    assert [problem.code for problem in decoded.problems] == ["address_whole"]
 
 
 def test_a_shielded_address_holds_nothing():
