@@ -28,26 +28,45 @@ def spend(
 ) -> float | None:
     """Take `amount` from an allowance; None when taken, else the time at which to come again.
 
-    `reset_at` is when the current window ends, by the vendor's clock as we know it.
+    `reset_at` is when the current window ends, by the vendor's clock as we know it. What is known of the allowance from
+    the vendor outranks `allowed`. A negative `reserve` counts what has happened already, beyond the allowance too.
     """
+    find = "select allowed, used, reset_at from budgets where system = :s and name = :n and key = :k" + db.for_update
+    row = db.one(find, s=system, n=name, k=key)
+    if row is None:  # two that come first at once must still meet at one row
+        db.run(
+            "insert into budgets (system, name, key, allowed, used, reset_at) values (:s, :n, :k, :a, 0, :r)"
+            " on conflict (system, name, key) do nothing",
+            s=system, n=name, k=key, a=allowed, r=reset_at,
+        )  # fmt: skip
+        row = db.one(find, s=system, n=name, k=key)
+        assert row is not None
+    limit, used, ends = row
+    if ends <= at:
+        used, ends = 0, reset_at
+    if amount and used + amount > limit - reserve:
+        return ends
+    db.run(
+        "update budgets set used = :u, reset_at = :r where system = :s and name = :n and key = :k",
+        u=used + amount, r=ends, s=system, n=name, k=key,
+    )  # fmt: skip
+    return None
+
+
+def closed_until(db: Db, system: str, name: str, key: str, *, reserve: int, at: float) -> float | None:
+    """When an allowance that is used up opens again; None while some of it (beyond the reserve) is left."""
     row = db.one(
-        "select allowed, used, reset_at from budgets where system = :s and name = :n and key = :k" + db.for_update,
+        "select allowed, used, reset_at from budgets where system = :s and name = :n and key = :k",
         s=system,
         n=name,
         k=key,
     )
-    if row is None or row[2] <= at:
-        _write(db, system, name, key, row[0] if row else allowed, amount, reset_at)
-        return None
-    if amount and row[1] + amount > row[0] - reserve:
-        return row[2]
-    _write(db, system, name, key, row[0], row[1] + amount, row[2])
-    return None
+    return row[2] if row and row[2] > at and row[1] >= row[0] - reserve else None
 
 
 def correct(db: Db, system: str, name: str, key: str, *, allowed: int, remaining: int, reset_at: float) -> None:
     """What the vendor said outranks our count."""
-    _write(db, system, name, key, allowed, allowed - remaining, reset_at)
+    _write(db, system, name, key, allowed, max(0, allowed - remaining), reset_at)
 
 
 def exhaust(db: Db, system: str, name: str, key: str, *, allowed: int, reset_at: float) -> None:

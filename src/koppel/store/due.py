@@ -18,14 +18,15 @@ class Due(msgspec.Struct, frozen=True):
 
 
 def add(db: Db, flow: str, entries: Iterable[Due], *, at: float, not_before: float | None = None) -> None:
-    """Put records into a flow's due set; one that is there already keeps its reason but may come earlier."""
-    rows = [[entry.side, entry.native, entry.why] for entry in entries]
+    """Put records into a flow's due set; one that is there already keeps its reason and place but may come earlier, and
+    is known to have been asked for again."""
+    rows = list({(entry.side, entry.native): [entry.side, entry.native, entry.why] for entry in entries}.values())
     if not rows:
         return
     columns = {"side": "text", "native": "text", "why": "text"}
     db.run(
-        f"insert into due (flow, side, native, why, at, not_before) select :f, side, native, why, :at, cast(:nb as double precision) from {db.table(columns)} where true"
-        " on conflict (flow, side, native) do update set not_before = case when excluded.not_before is null or due.not_before is null then null"
+        f"insert into due (flow, side, native, why, at, asked_at, not_before) select :f, side, native, why, :at, :at, cast(:nb as double precision) from {db.table(columns)} where true"
+        " on conflict (flow, side, native) do update set asked_at = excluded.asked_at, not_before = case when excluded.not_before is null or due.not_before is null then null"
         " when excluded.not_before < due.not_before then excluded.not_before else due.not_before end",
         f=flow, at=at, nb=not_before, rows=as_rows(rows),
     )  # fmt: skip
@@ -51,11 +52,13 @@ def next_at(db: Db, flow: str) -> float | None:
     return db.scalar("select min(coalesce(not_before, at)) from due where flow = :f", f=flow)
 
 
-def done(db: Db, flow: str, side: str, natives: Iterable[str]) -> None:
-    """Take records out: each of their steps is done, parked, asked or refused."""
+def done(db: Db, flow: str, side: str, natives: Iterable[str], *, upto: float | None = None) -> None:
+    """Take records out: each of their steps is done, parked, asked or refused.
+
+    With `upto` (when they were read) what was asked for again later stays: a webhook during the work is not forgotten.
+    """
+    later = "" if upto is None else " and asked_at <= :upto"
     db.run(
-        f"delete from due where flow = :f and side = :s and native in (select v from {db.values()})",
-        f=flow,
-        s=side,
-        list=as_list(natives),
+        f"delete from due where flow = :f and side = :s{later} and native in (select v from {db.values()})",
+        **{"f": flow, "s": side, "list": as_list(natives)} | ({} if upto is None else {"upto": upto}),
     )

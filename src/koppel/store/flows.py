@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from koppel.model.values import Json
 from koppel.store.sql import Db, as_list, as_rows
 from koppel.sync.base import Base
 
@@ -80,7 +79,7 @@ def _stored(db: Db, row: Sequence) -> StoredBase:
 
 
 def save_bases(db: Db, flow: str, bases: Iterable[StoredBase]) -> None:
-    """Insert or replace bases, in one statement."""
+    """Insert or replace bases, in one statement; of several for one pair the last counts."""
     rows = [
         [
             b.left_native,
@@ -92,7 +91,7 @@ def save_bases(db: Db, flow: str, bases: Iterable[StoredBase]) -> None:
             b.generation,
             NORM_VERSION,
         ]
-        for b in bases
+        for b in {(b.left_native, b.right_native): b for b in bases}.values()
     ]
     if not rows:
         return
@@ -123,6 +122,7 @@ def unsettled(db: Db, flow: str, side: str, stream: int, natives: Iterable[str])
 
     The SQL fast path: a settled pair never reaches Python.
     """
+    natives = list(natives)
     settled = {
         row[0]
         for row in db.rows(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from koppel.model.values import Json
-from koppel.store.sql import Db, as_list
+from koppel.store.sql import Db, as_list, as_rows
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -43,13 +43,21 @@ _COLUMNS = "op, run, flow, kind, stream, side, source_native, target_native, bod
 
 def open_intents(db: Db, intents: Sequence[Intent]) -> None:
     """Commit intents before their calls leave. Raises sqlalchemy's IntegrityError when a slot is taken: the caller plans around open slots."""
-    for i in intents:
-        db.run(
-            "insert into intents (op, run, flow, kind, stream, native, side, source_native, target_native, slot, body, state, opened_at, sent_at, tries)"
-            " values (:op, :run, :flow, :kind, :stream, :target, :side, :source, :target2, :slot, :body, :state, :opened, :sent, :tries)",
-            op=i.op, run=i.run, flow=i.flow, kind=i.kind, stream=i.stream, target=i.target_native, side=i.side, source=i.source_native,
-            target2=i.target_native, slot=i.slot, body=db.vault.seal_json(i.body, about=i.op), state=i.state, opened=i.opened_at, sent=i.sent_at, tries=i.tries,
-        )  # fmt: skip
+    if not intents:
+        return
+    rows: list[list[Json]] = [
+        [
+            i.op, i.run, i.flow, i.kind, i.stream, i.side, i.source_native, i.target_native,
+            i.slot, db.vault.seal_json(i.body, about=i.op), i.state, i.opened_at, i.sent_at, i.tries,
+        ]
+        for i in intents
+    ]  # fmt: skip
+    columns = {
+        "op": "text", "run": "big", "flow": "text", "kind": "text", "stream": "big", "side": "text", "source_native": "text",
+        "target_native": "text", "slot": "text", "body": "text", "state": "text", "opened_at": "real", "sent_at": "real", "tries": "big",
+    }  # fmt: skip
+    names = ", ".join(columns)
+    db.run(f"insert into intents ({names}) select {names} from {db.table(columns)} where true", rows=as_rows(rows))
 
 
 def mark_doubt(db: Db, ops: Iterable[str], *, at: float) -> None:
@@ -87,4 +95,4 @@ def slots(db: Db) -> set[tuple[int, str]]:
 
 
 def _read(db: Db, rows: Sequence) -> list[Intent]:
-    return [Intent(*row[:8], db.vault.unseal_json(row[8], about=row[0]), *row[9:]) for row in rows]
+    return [Intent(*[*row[:8], db.vault.unseal_json(row[8], about=row[0]), *row[9:]]) for row in rows]

@@ -7,14 +7,20 @@ from koppel.store.sql import Db
 
 def take(db: Db, name: str, owner: str, *, at: float, seconds: float) -> int | None:
     """Take or renew a lease; returns its fence (grows with every change of owner), or None when somebody else holds it."""
-    row = db.one("select owner, fence, until from leases where name = :n" + db.for_update, n=name)
-    if row is not None and row[0] != owner and row[2] > at:
+    find = "select owner, fence, until from leases where name = :n" + db.for_update
+    row = db.one(find, n=name)
+    if row is None:  # two that come first at once must still meet at one row
+        db.run(
+            "insert into leases (name, owner, fence, until) values (:n, '', 0, 0) on conflict (name) do nothing", n=name
+        )
+        row = db.one(find, n=name)
+        assert row is not None
+    if row[0] != owner and row[2] > at:
         return None
-    fence = 1 if row is None else row[1] + (row[0] != owner)
+    fence: int = row[1] + (row[0] != owner)
     db.run(
-        "insert into leases (name, owner, fence, until) values (:n, :o, :f, :u) on conflict (name) do update set owner = excluded.owner, fence = excluded.fence, until = excluded.until",
-        n=name, o=owner, f=fence, u=at + seconds,
-    )  # fmt: skip
+        "update leases set owner = :o, fence = :f, until = :u where name = :n", n=name, o=owner, f=fence, u=at + seconds
+    )
     return fence
 
 

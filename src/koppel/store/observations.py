@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Json
 from koppel.model.versions import ENTITY_VERSIONS, read_record
@@ -18,7 +19,10 @@ from koppel.store.vault import canonical
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One record as an exchange brought it: decoded, or None for a record the vendor says is gone."""
+    """One record as an exchange brought it: decoded, or None for a record the vendor says is gone.
+
+    `problems`: what of it could not be read. `remember`: keep its absence even when it was never seen (an answered look-up).
+    """
 
     native: str
     record: Record | None
@@ -27,6 +31,8 @@ class Seen(msgspec.Struct, frozen=True):
     modified_at: float | None = None
     raw_digest: str = ""
     keys: tuple[tuple[str, str], ...] = ()
+    problems: tuple[Problem, ...] = ()
+    remember: bool = False
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -42,6 +48,7 @@ class Observation(msgspec.Struct, frozen=True):
     seen_at: float
     record: Record | None
     modified_at: float | None
+    problems: tuple[Problem, ...] = ()
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -60,6 +67,10 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
     if not seen:
         return Taken()
     latest = {item.native: item for item in seen}
+    place = db.one("select seq, scan from streams where id = :i" + db.for_update, i=stream)
+    assert place is not None, f"there is no stream {stream}"
+    seq: int = place[0]
+    scan = scan or place[1]  # seen beside a listing under way is seen all the same: its end must not call it gone
     known = {
         row[0]: (row[1], bool(row[2]))
         for row in db.rows(
@@ -68,7 +79,6 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
             list=as_list(latest),
         )
     }
-    seq: int = db.scalar("select seq from streams where id = :i" + db.for_update, i=stream)
     changed_rows: list[list[Json]] = []
     touched_rows: list[list[Json]] = []
     key_rows: list[list[Json]] = []
@@ -78,20 +88,23 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
     for native, item in latest.items():
         before = known.get(native)
         if item.record is None:
-            if before is None or before[1]:
-                continue  # never known, or known to be gone: no news
+            if before is not None and before[1]:
+                touched_rows.append([native, "", "", at, scan])  # known to be gone: no news
+                continue
+            if before is None and not item.remember:
+                continue
             seq += 1
             gone.append(native)
             changed_rows.append([native, seq, item.version, 1, "", GONE_DIGEST, None, 1, at, scan])
             continue
-        body = {"e": item.record.builtins(), "o": item.record.own}
+        body = {"e": item.record.builtins(), "o": item.record.own, "p": msgspec.to_builtins(item.problems)}
         digest = db.vault.digest(canonical(body))
         if before is not None and before == (digest, False):
             touched_rows.append([native, item.version, item.raw_digest, at, scan])
             continue
         seq += 1
         (new if before is None else changed).append(native)
-        sealed = db.vault.seal_json({**body, "m": item.modified_at})
+        sealed = db.vault.seal_json({**body, "m": item.modified_at}, about=native)
         changed_rows.append(
             [native, seq, item.version, ENTITY_VERSIONS[item.entity], item.raw_digest, digest, sealed, 0, at, scan]
         )
@@ -113,8 +126,10 @@ def _write(db: Db, stream: int, rows: list[list[Json]], key_rows: list[list[Json
     db.run(
         f"insert into observations (stream, {names}) select :s, {names} from {db.table(columns)} where true"
         " on conflict (stream, native) do update set "
-        + ", ".join(f"{name} = excluded.{name}" for name in columns if name not in {"native", "vals"})
-        + ", vals = coalesce(excluded.vals, observations.vals)",  # a gone record keeps its last values: a person may need them
+        + ", ".join(f"{name} = excluded.{name}" for name in columns if name not in {"native", "vals", "entity_version"})
+        # a gone record keeps its last values, and what they are written in: a person may need them
+        + ", vals = coalesce(excluded.vals, observations.vals), entity_version ="
+        " case when excluded.vals is null then observations.entity_version else excluded.entity_version end",
         s=stream, rows=as_rows(rows),
     )  # fmt: skip
     changed = as_list(row[0] for row in rows)
@@ -135,7 +150,7 @@ def _touch(db: Db, stream: int, rows: list[list[Json]]) -> None:
     db.run(  # an empty version means this way of reading shows none: keep the one we had
         f"update observations set version = case when n.version = '' then observations.version else n.version end,"
         f" raw_digest = case when n.raw_digest = '' then observations.raw_digest else n.raw_digest end, seen_at = n.seen_at,"
-        f" scan = case when n.scan = 0 then observations.scan else n.scan end"
+        f" scan = case when n.scan = 0 then (select scan from streams where id = :s) else n.scan end"
         f" from (select {names} from {db.table(columns)}) as n where observations.stream = :s and observations.native = n.native",
         s=stream, rows=as_rows(rows),
     )  # fmt: skip
@@ -176,7 +191,7 @@ def load(db: Db, stream: int, natives: Iterable[str], *, entity: str) -> dict[st
 
 def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
     native, seq, version, entity_version, digest, raw_digest, gone, seen_at, sealed = row
-    body = db.vault.unseal_json(sealed) if sealed else None
+    body = db.vault.unseal_json(sealed, about=native) if sealed else None
     record = read_record(entity, entity_version, body["e"], body["o"]) if body else None
     return Observation(
         stream, native, seq, version, digest, raw_digest, bool(gone), seen_at, record, body["m"] if body else None

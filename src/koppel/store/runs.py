@@ -32,16 +32,13 @@ def begin(db: Db, flow: str, *, trigger: str, actor: str, at: float) -> int:
         at=at,
         f=flow,
     )
-    number = (db.scalar("select max(id) from runs") or 0) + 1
-    db.run(
-        "insert into runs (id, flow, trigger, actor, begun, state) values (:i, :f, :t, :a, :at, 'running')",
-        i=number,
+    return db.scalar(
+        "insert into runs (flow, trigger, actor, begun, state) values (:f, :t, :a, :at, 'running') returning id",
         f=flow,
         t=trigger,
         a=actor,
         at=at,
     )
-    return number
 
 
 def end(db: Db, run: int, *, state: str, counts: dict[str, Json], message: str, at: float) -> None:
@@ -69,4 +66,4 @@ def get(db: Db, run: int) -> Run | None:
 
 
 def _run(row: tuple) -> Run:
-    return Run(*row[:7], msgspec.json.decode(row[7]), row[8])
+    return Run(*[*row[:7], msgspec.json.decode(row[7]), row[8]])

@@ -8,12 +8,22 @@ from koppel.store.sql import Db
 
 def put(db: Db, name: str, value: Json, *, at: float) -> int:
     """Store a secret, keeping the one before as `<name>:previous`; returns its version."""
-    row = db.one("select body, version, at from secrets where name = :n" + db.for_update, n=name)
-    version = 1
-    if row is not None:
-        version = row[1] + 1
-        plain = db.vault.unseal(row[0], about=name)
-        _write(db, f"{name}:previous", db.vault.seal(plain, about=f"{name}:previous"), row[1], row[2])
+    find = "select body, version, at from secrets where name = :n" + db.for_update
+    row = db.one(find, n=name)
+    if row is None:
+        done = db.run(
+            "insert into secrets (name, body, version, at) values (:n, :b, 1, :at) on conflict (name) do nothing",
+            n=name,
+            b=db.vault.seal_json(value, about=name),
+            at=at,
+        )
+        if done:
+            return 1
+        row = db.one(find, n=name)  # somebody was quicker
+        assert row is not None
+    version: int = row[1] + 1
+    plain = db.vault.unseal(row[0], about=name)
+    _write(db, f"{name}:previous", db.vault.seal(plain, about=f"{name}:previous"), row[1], row[2])
     _write(db, name, db.vault.seal_json(value, about=name), version, at)
     return version
 

@@ -33,11 +33,16 @@ _COLUMNS = "id, connection, resource, cursor, next, seq, scan, complete_at, read
 
 def ensure(db: Db, connection: str, resource: str) -> Stream:
     """The stream of that name, made when new."""
-    row = db.one(f"select {_COLUMNS} from streams where connection = :c and resource = :r", c=connection, r=resource)
+    find = f"select {_COLUMNS} from streams where connection = :c and resource = :r"
+    row = db.one(find, c=connection, r=resource)
     if row is None:
-        number = (db.scalar("select max(id) from streams") or 0) + 1
-        db.run("insert into streams (id, connection, resource) values (:i, :c, :r)", i=number, c=connection, r=resource)
-        return get(db, number)
+        db.run(
+            "insert into streams (connection, resource) values (:c, :r) on conflict (connection, resource) do nothing",
+            c=connection,
+            r=resource,
+        )
+        row = db.one(find, c=connection, r=resource)
+        assert row is not None
     return _stream(row)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from koppel.store.sql import Db, as_list
+from koppel.store.sql import Db, as_list, as_rows
 
 MemberRole = Literal["main", "follower"]
 
@@ -29,29 +29,62 @@ class Member(msgspec.Struct, frozen=True):
 
 def create(db: Db, *, at: float) -> str:
     """A new subject with a random key; returns its id."""
-    subject = base64.b32encode(db.vault.random(10)).decode().lower()
-    db.run(
-        "insert into subjects (id, key, begun) values (:i, :k, :at)",
-        i=subject,
-        k=db.vault.seal(db.vault.random(16), about=subject),
-        at=at,
-    )
-    return subject
+    return create_many(db, 1, at=at)[0]
+
+
+def create_many(db: Db, count: int, *, at: float) -> list[str]:
+    """New subjects, in one statement; returns their ids."""
+    ids = [base64.b32encode(db.vault.random(10)).decode().lower() for _ in range(count)]
+    if ids:
+        rows = as_rows([subject, db.vault.seal(db.vault.random(16), about=subject)] for subject in ids)
+        given = db.table({"id": "text", "key": "text"})
+        db.run(f"insert into subjects (id, key, begun) select id, key, :at from {given} where true", at=at, rows=rows)
+    return ids
 
 
 def key(db: Db, subject: str) -> bytes | None:
     """The subject's key; None when it was erased."""
-    sealed = db.scalar("select key from subjects where id = :i", i=subject)
-    return db.vault.unseal(sealed, about=subject) if sealed else None
+    return keys(db, [subject]).get(subject)
+
+
+def keys(db: Db, ids: Iterable[str]) -> dict[str, bytes]:
+    """Keys by subject; erased ones are missing."""
+    rows = db.rows(f"select id, key from subjects where id in (select v from {db.values()})", list=as_list(ids))
+    return {row[0]: db.vault.unseal(row[1], about=row[0]) for row in rows}
+
+
+def erase(db: Db, subject: str) -> list[Member]:
+    """Destroy a subject's key, so that what the trail holds of it can never be read again, and forget which records it had;
+    returns those, for the caller to forget what else is kept of them. `Store.scrub` then clears the files."""
+    rows = db.rows(
+        "select stream, native, subject, role, why from members where subject = :i order by stream, native", i=subject
+    )
+    db.run("delete from subjects where id = :i", i=subject)
+    db.run("delete from members where subject = :i", i=subject)
+    return [Member(*row) for row in rows]
 
 
 def join(db: Db, subject: str, stream: int, native: str, *, role: MemberRole, why: str, at: float) -> None:
-    """Make a record a member. A record that is a member elsewhere keeps its place: the caller decides about that first
-    (IntegrityError is our bug)."""
-    db.run(
-        "insert into members (stream, native, subject, role, why, begun) values (:s, :n, :u, :r, :w, :at)"
-        " on conflict (stream, native) do update set role = excluded.role, why = excluded.why where members.subject = excluded.subject",
-        s=stream, n=native, u=subject, r=role, w=why, at=at,
+    """Make a record a member, or change its role within its subject.
+
+    Raises sqlalchemy's IntegrityError when it is a member elsewhere, or a second main of its stream: the caller decides
+    about that first.
+    """
+    join_many(db, [Member(stream, native, subject, role, why)], at=at)
+
+
+def join_many(db: Db, members: Iterable[Member], *, at: float) -> None:
+    """`join` for many, in one statement; all of them or none."""
+    wanted = {(m.stream, m.native): [m.stream, m.native, m.subject, m.role, m.why] for m in members}
+    if not wanted:
+        return
+    columns = {"stream": "big", "native": "text", "subject": "text", "role": "text", "why": "text"}
+    names = ", ".join(columns)
+    db.run(  # a member elsewhere gets no subject, which the column refuses: nothing moves by accident
+        f"insert into members ({names}, begun) select {names}, :at from {db.table(columns)} where true"
+        " on conflict (stream, native) do update set role = excluded.role, why = excluded.why,"
+        " subject = case when members.subject = excluded.subject then members.subject end",
+        at=at, rows=as_rows(wanted.values()),
     )  # fmt: skip
 
 

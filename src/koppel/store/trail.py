@@ -9,11 +9,13 @@ exported head (`audit head`): export it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 import msgspec
 from cryptography.exceptions import InvalidTag
+from sqlalchemy import exc
 
 from koppel.model.values import Json
 from koppel.store import subjects
@@ -75,16 +77,17 @@ def append(db: Db, entries: Sequence[Entry]) -> list[int]:
     if not entries:
         return []
     row = db.one("select seq, hash from trail_head where id = 1" + db.for_update)
-    if row is None:
-        db.run("insert into trail_head (id, seq, hash) values (1, 0, :g)", g=GENESIS)
-    seq, last = (row[0], row[1]) if row else (0, GENESIS)
-    keys: dict[str, bytes | None] = {}
+    if row is None:  # two that come first at once must still meet at one head
+        db.run("insert into trail_head (id, seq, hash) values (1, 0, :g) on conflict (id) do nothing", g=GENESIS)
+        row = db.one("select seq, hash from trail_head where id = 1" + db.for_update)
+        assert row is not None
+    seq: int = row[0]
+    last: str = row[1]
+    keys = subjects.keys(db, {entry.subject for entry in entries if entry.subject})
     rows: list[list[Json]] = []
     for entry in entries:
         seq += 1
         plain = msgspec.json.encode(entry.data)
-        if entry.subject and entry.subject not in keys:
-            keys[entry.subject] = subjects.key(db, entry.subject)
         subject_key = keys.get(entry.subject) if entry.subject else None
         if entry.subject and subject_key is None:
             sealed = ""  # erased: what happened is recorded, not to whom
@@ -93,26 +96,11 @@ def append(db: Db, entries: Sequence[Entry]) -> list[int]:
         else:
             sealed = db.vault.seal(plain, about="trail")
         commitment = sha256(sealed.encode()).hexdigest()
-        last = _link(
-            last, VERSION, seq, entry.at, entry.actor, entry.run, entry.op, entry.kind, entry.subject, commitment
-        )
-        rows.append(
-            [
-                seq,
-                VERSION,
-                entry.at,
-                entry.actor,
-                entry.run,
-                entry.op,
-                entry.kind,
-                entry.subject,
-                sealed,
-                commitment,
-                last,
-            ]
-        )
+        told = [VERSION, round(entry.at * 1_000_000), entry.actor, entry.run, entry.op, entry.kind, entry.subject]
+        last = _link(last, seq, told, commitment)
+        rows.append([seq, *told, sealed, commitment, last])
     columns = {
-        "seq": "big", "version": "big", "at": "real", "actor": "text", "run": "big", "op": "text",
+        "seq": "big", "version": "big", "at_us": "big", "actor": "text", "run": "big", "op": "text",
         "kind": "text", "subject": "text", "data": "text", "commitment": "text", "hash": "text",
     }  # fmt: skip
     names = ", ".join(columns)
@@ -121,51 +109,58 @@ def append(db: Db, entries: Sequence[Entry]) -> list[int]:
     return [row[0] for row in rows]
 
 
-def _link(
-    previous: str,
-    version: int,
-    seq: int,
-    at: float,
-    actor: str,
-    run: int | None,
-    op: str | None,
-    kind: str,
-    subject: str | None,
-    commitment: str,
-) -> str:
-    return sha256(canonical([previous, version, seq, repr(at), actor, run, op, kind, subject, commitment])).hexdigest()
+def _link(previous: str, seq: int, told: Sequence[Json], commitment: str) -> str:
+    """The hash of one entry. The time is counted in whole microseconds: no database rounds those."""
+    return sha256(canonical([previous, seq, *told, commitment])).hexdigest()
 
 
 def verify(db: Db, *, against: Head | None = None) -> Broken | None:
     """Walk the chain; None when it holds. `against` is an exported head: the chain must pass through it, so a cut-off or
     rewritten past is noticed."""
     last, expected = GENESIS, 0
-    met = against is None or against.seq == 0
-    for row in db.connection.exec_driver_sql(
-        "select seq, version, at, actor, run, op, kind, subject, data, commitment, hash from trail order by seq"
-    ):
-        seq, version, at, actor, run, op, kind, subject, data, commitment, stored = row
+    for row in _entries(db):
         expected += 1
+        if row is None:
+            return Broken(expected, f"entry {expected} cannot be read")
+        seq, *told, data, commitment, stored = row
         if seq != expected:
-            return Broken(expected, f"entry {expected} is missing")
-        if sha256(data.encode()).hexdigest() != commitment:
+            return Broken(expected, f"entry {expected} is missing" if seq > expected else f"there is an entry {seq}")
+        if not isinstance(data, str) or sha256(data.encode()).hexdigest() != commitment:
             return Broken(seq, f"entry {seq}: its payload was altered")
-        last = _link(last, version, seq, at, actor, run, op, kind, subject, commitment)
+        last = _link(last, seq, told, commitment)
         if last != stored:
             return Broken(seq, f"entry {seq} does not follow from the entries before it")
-        if against is not None and seq == against.seq:
-            if last != against.hash:
-                return Broken(seq, f"entry {seq} differs from the exported head")
-            met = True
+        if against is not None and seq == against.seq and last != against.hash:
+            return Broken(seq, f"entry {seq} differs from the exported head")
     kept = head(db)
     if kept.seq != expected or kept.hash != last:
         return Broken(expected + 1, f"the chain ends at entry {expected}, its head says {kept.seq}")
-    if not met:
-        return Broken(
-            expected + 1,
-            f"the chain ends at entry {expected}, before the exported head {against.seq if against else 0}",
-        )
+    if against is not None and against.seq > expected:
+        return Broken(expected + 1, f"the chain ends at entry {expected}, before the exported head {against.seq}")
     return None
+
+
+def _entries(db: Db) -> Iterator[Sequence[Json] | None]:
+    """Every row in order, some at a time; None for one that the database itself cannot read, and then no more."""
+    after, size = -(2**63), 2000
+    while True:
+        try:
+            rows = db.rows(
+                "select seq, version, at_us, actor, run, op, kind, subject, data, commitment, hash from trail"
+                " where seq > :after order by seq limit :size",
+                after=after,
+                size=size,
+            )
+        except exc.DatabaseError:  # a flipped byte may leave no text, or no page
+            if size == 1 or not db.sqlite:
+                yield None
+                return
+            size = 1
+            continue
+        yield from rows
+        if len(rows) < size:
+            return
+        after = rows[-1][0]
 
 
 def read(
@@ -189,25 +184,19 @@ def read(
         | ({"subject": subject} if subject is not None else {})
     )
     rows = db.rows(
-        f"select seq, at, actor, kind, run, op, subject, hash, data from trail where {where} order by seq {'desc' if newest_first else 'asc'} limit :limit",
+        f"select seq, at_us, actor, kind, run, op, subject, hash, data from trail where {where} order by seq {'desc' if newest_first else 'asc'} limit :limit",
         **values,
     )
     return list(_open(db, rows))
 
 
-def _open(db: Db, rows: Iterable[Sequence]) -> Iterable[Recorded]:
-    keys: dict[str, bytes | None] = {}
-    for seq, at, actor, kind, run, op, subject, digest, sealed in rows:
+def _open(db: Db, rows: Sequence[Sequence]) -> Iterator[Recorded]:
+    keys = subjects.keys(db, {row[6] for row in rows if row[6]})
+    for seq, at_us, actor, kind, run, op, subject, digest, sealed in rows:
         data: dict[str, Json] | None = None
-        if subject:
-            if subject not in keys:
-                keys[subject] = subjects.key(db, subject)
-            subject_key = keys[subject]
-            if subject_key is not None and sealed:
-                try:
-                    data = msgspec.json.decode(unseal_under(subject_key, base64.b64decode(sealed)))
-                except InvalidTag:
-                    data = None
-        elif sealed:
+        if subject and sealed and subject in keys:
+            with contextlib.suppress(InvalidTag, ValueError):  # altered: `verify` names it
+                data = msgspec.json.decode(unseal_under(keys[subject], base64.b64decode(sealed)))
+        elif sealed and not subject:
             data = db.vault.unseal_json(sealed, about="trail")
-        yield Recorded(seq, at, actor, kind, run, op, subject, digest, data)
+        yield Recorded(seq, at_us / 1_000_000, actor, kind, run, op, subject, digest, data)

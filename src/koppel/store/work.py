@@ -68,13 +68,11 @@ def put(
             i=row[0],
         )
         return row[0]
-    number = (db.scalar("select max(id) from work") or 0) + 1
-    db.run(
-        "insert into work (id, list, flow, side, native, field, state, code, body, op, run, tries, opened_at, next_at)"
-        " values (:i, :l, :f, :s, :n, :x, 'open', :c, :b, :op, :run, 1, :at, :nx)",
-        i=number, l=which, f=flow, s=side, n=native, x=field, c=code, b=sealed, op=op, run=run, at=at, nx=next_at,
+    return db.scalar(
+        "insert into work (list, flow, side, native, field, state, code, body, op, run, tries, opened_at, next_at)"
+        " values (:l, :f, :s, :n, :x, 'open', :c, :b, :op, :run, 1, :at, :nx) returning id",
+        l=which, f=flow, s=side, n=native, x=field, c=code, b=sealed, op=op, run=run, at=at, nx=next_at,
     )  # fmt: skip
-    return number
 
 
 def listed(db: Db, which: List, *, flow: str | None = None, state: str = "open") -> list[Item]:
@@ -145,10 +143,8 @@ def retry(db: Db, numbers: Iterable[int], *, at: float) -> None:
 def counts(db: Db, flow: str | None = None) -> dict[str, int]:
     """Open items per list."""
     sql = "select list, count(*) from work where state = 'open'" + (" and flow = :f" if flow else "") + " group by list"
-    found = {"parked": 0, "ask": 0}
-    for name, number in db.rows(sql, f=flow) if flow else db.rows(sql):
-        found[name] = number
-    return found
+    rows = db.rows(sql, f=flow) if flow else db.rows(sql)
+    return {"parked": 0, "ask": 0} | {row[0]: row[1] for row in rows}
 
 
 def _item(db: Db, row: tuple) -> Item:
