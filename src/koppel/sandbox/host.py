@@ -43,8 +43,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     `path` is part of the path with its query (base path off), or a regular expression. The first `after` matching calls
     pass, the following `times` suffer. Kinds: `status` answers with `status`, `headers` and `body` and does nothing (with
     `effect` the effect takes place first); `lose_request`: nothing takes place, silence; `lose_reply`: the effect takes
-    place, silence, and with `late` it takes place only when the clock has moved that many seconds on; `delay`: the answer
-    comes `seconds` later; `truncate`: the effect takes place and half the answer arrives.
+    place, silence, and with `late` it takes place only when the clock has moved that many seconds on; `delay`: nothing but
+    the `seconds` that every kind may add before its answer; `truncate`: the effect takes place and half the answer arrives.
     """
 
     system: str | None = None
@@ -178,27 +178,29 @@ class SandboxHost:
         if fault.late:
             self.clock.later(fault.late, lambda: self._apply(name, path, request))
             return Answer(NoReply(f"fault: the effect comes {fault.late:g} s late"))
+        reply: Reply
         match fault.kind:
             case "lose_request":
-                return Answer(NoReply("fault: the request was lost"))
+                reply = NoReply("fault: the request was lost")
             case "lose_reply":
                 self._apply(name, path, request)
-                return Answer(NoReply("fault: the reply was lost"))
+                reply = NoReply("fault: the reply was lost")
             case "status":
                 if fault.effect:
                     self._apply(name, path, request)
                 body = fault.body.encode() if isinstance(fault.body, str) else msgspec.json.encode(fault.body)
                 headers = {"content-type": "application/json"} | {k.lower(): v for k, v in fault.headers.items()}
-                return Answer(Response(fault.status, headers, body))
+                reply = Response(fault.status, headers, body)
             case "delay":
-                if self.clock.ticking:
-                    return Answer(self._apply(name, path, request), wait=fault.seconds)
                 reply = self._apply(name, path, request)
-                self.clock.advance(fault.seconds)
-                return Answer(reply)
             case "truncate":
-                reply = self._apply(name, path, request)
-                return Answer(Response(reply.status, reply.headers, reply.body[: len(reply.body) // 2]), cut=True)
+                whole = self._apply(name, path, request)
+                reply = Response(whole.status, whole.headers, whole.body[: len(whole.body) // 2])
+        cut = fault.kind == "truncate"
+        if self.clock.ticking:
+            return Answer(reply, wait=fault.seconds, cut=cut)
+        self.clock.advance(fault.seconds)
+        return Answer(reply, cut=cut)
 
     def _apply(self, name: str, path: str, request: Request) -> Response:
         return self.sandboxes[name].handle(path, request)

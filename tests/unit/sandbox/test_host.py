@@ -183,6 +183,13 @@ def test_a_delay_moves_a_manual_clock_and_is_waited_out_on_a_ticking_one():
     assert ticking.answer(Request("POST", f"{BASE}/notes/x", {}, b"slow")).wait == 40
 
 
+def test_a_slow_500_takes_its_time_first():
+    it = host()
+    it.add_fault(Fault(kind="status", status=500, seconds=30))
+    assert post(it, "x").status == 500
+    assert it.clock.now() == DEFAULT_START + 30
+
+
 def test_a_truncated_answer_has_its_effect_and_half_its_body():
     it = host()
     whole = post(it, "a").body
