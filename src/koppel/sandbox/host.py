@@ -15,7 +15,7 @@ import hashlib
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -354,33 +354,31 @@ def contract(host: SandboxHost, base_url: str) -> dict[str, Json]:
 def load(names: Iterable[str] | None = None) -> dict[str, MakeSandbox]:
     """Find the sandboxes of installed systems by entry point; None means every system that has one.
 
-    Raises SetupError when a system asked for by name is not installed, cannot be loaded or has no sandbox. Without names,
-    those are left out.
+    Raises SetupError when a system is not installed, cannot be loaded, or was asked for by name and has no sandbox.
     """
     found = {entry.name: entry for entry in entry_points(group="koppel.systems")}
     makers: dict[str, MakeSandbox] = {}
     for name in sorted(found) if names is None else names:
+        if name not in found:
+            raise SetupError(
+                f"No system called {name!r} is installed.", remedy=f"Installed are: {', '.join(sorted(found))}."
+            )
         try:
-            if name not in found:
-                raise SetupError(
-                    f"No system called {name!r} is installed.", remedy=f"Installed are: {', '.join(sorted(found))}."
-                )
-            makers[name] = _maker(found[name].load())
+            maker = _maker(found[name].load())
         except (ImportError, AttributeError) as error:
-            if names is not None:
-                raise SetupError(f"The system {name!r} could not be loaded: {error}") from error
-        except SetupError:
-            if names is not None:
-                raise
+            raise SetupError(f"The sandbox of {name!r} could not be loaded: {error}.") from error
+        if maker is not None:
+            makers[name] = maker
+        elif names is not None:
+            raise SetupError(f"The system {name!r} has no sandbox.")
     return makers
 
 
-def _maker(system: System) -> MakeSandbox:
+def _maker(system: System) -> MakeSandbox | None:
     if system.sandbox is None:
-        raise SetupError(f"{system.title} has no sandbox.")
+        return None
     module, _, attribute = system.sandbox.partition(":")
-    make: Callable[[World], Sandbox] = getattr(import_module(module), attribute)
-    return make
+    return getattr(import_module(module), attribute)
 
 
 def build(

@@ -6,7 +6,7 @@ import pytest
 
 from koppel.model.problem import SetupError
 from koppel.sandbox.clock import DEFAULT_START, SandboxClock
-from koppel.sandbox.host import Fault, SandboxHost, contract, load
+from koppel.sandbox.host import Fault, SandboxHost, build, contract, load
 from koppel.sandbox.seeds import make_companies
 from koppel.systems.sandbox_spi import World
 from koppel.systems.spi import NoReply, Request, Response
@@ -258,3 +258,40 @@ def test_the_contract_names_each_system_where_it_is_served():
 def test_a_system_that_is_not_installed_is_named_with_those_that_are():
     with pytest.raises(SetupError, match="unheard"):
         load(["unheard"])
+
+
+def test_a_system_without_a_sandbox_is_left_out_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch):
+    class Entry:
+        name = "bare"
+
+        def load(self) -> Any:
+            return type("System", (), {"sandbox": None})()
+
+    monkeypatch.setattr("koppel.sandbox.host.entry_points", lambda group: [Entry()])
+    assert load() == {}
+    with pytest.raises(SetupError, match="has no sandbox"):
+        load(["bare"])
+
+
+def test_a_system_that_does_not_load_is_said():
+    class Broken:
+        name = "broken"
+
+        def load(self) -> Any:
+            return type("System", (), {"sandbox": "koppel.no_such_module:make"})()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("koppel.sandbox.host.entry_points", lambda group: [Broken()])
+        with pytest.raises(SetupError, match="could not be loaded"):
+            load()
+
+
+def test_a_world_built_twice_from_a_seed_is_the_same_and_shows_its_companies():
+    one, two, other = build(3, 22), build(3, 22), build(4, 22)
+    assert "kvk" in one.sandboxes
+    assert one.checksum() == two.checksum() != other.checksum()
+    register = contract(one, BASE)["systems"]["kvk"]
+    asked = Request("GET", f"{register['base_url']}/api/v1/basisprofielen/00100104", {"apikey": register["apikey"]})
+    assert json.loads(one.handle(asked).body)["kvkNummer"] == "00100104"
+    assert one.count("kvk", "GET", "/basisprofielen/{id}") == 1
+    assert build(3, 0, start=5.0, names=["kvk"]).clock.now() == 5.0
