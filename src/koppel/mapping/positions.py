@@ -105,7 +105,7 @@ class _Walk:
         names = self._dotted()
         if not self._next("]]" if repeated else "]"):
             raise _LostError
-        path = self._inside(names[:-1])
+        path = self._inside(names[:-1], begin)
         if repeated:
             list_path = (*path, names[-1])
             count = self._counts.get(list_path, 0)
@@ -117,11 +117,12 @@ class _Walk:
         self._note(self.keys, path, begin)
         return path
 
-    def _inside(self, names: tuple[str, ...]) -> KeyPath:
+    def _inside(self, names: tuple[str, ...], begin: int) -> KeyPath:
         """The path of a header's parents: the last element of every list of tables on the way."""
         path: KeyPath = ()
         for name in names:
             path = (*path, name)
+            self._note(self.keys, path, begin, first=True)
             if path in self._counts:
                 path = (*path, self._counts[path] - 1)
         return path
