@@ -74,5 +74,6 @@ class Company(msgspec.Struct, frozen=True, omit_defaults=True):
         return tuple(keys)
 
 
-# Legal facts: true of the firm whichever debtor it is booked on; `shared_key = "facts"` sends only these (rule B1).
-COMPANY_FACTS = frozenset({"name", "trade_name", "statutory_name", "kvk", "rsin", "vat_number", "legal_form", "is_active", "ended_on"})
+# Legal facts: true of the firm whichever debtor it is booked on; `shared_key = "facts"` sends only these (rule B1). The name is
+# none of them: what tells three debtors of one firm apart is often in it ("… (inkoop)").
+COMPANY_FACTS = frozenset({"statutory_name", "kvk", "rsin", "vat_number", "legal_form", "is_active", "ended_on"})

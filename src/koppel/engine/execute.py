@@ -1,0 +1,169 @@
+"""Doing a plan: chunk by chunk, intents committed before their calls leave, receipts matched by operation id.
+
+One durable transaction settles the previous chunk and opens the next, so that at most one chunk is ever in doubt and a chunk
+costs one disk flush. Wherever this is killed, `recover` knows what to ask.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from sqlalchemy.exc import IntegrityError
+
+from koppel.engine import settle
+from koppel.engine.frame import Frame
+from koppel.engine.plan import Planned
+from koppel.engine.ports import Ports
+from koppel.engine.send import Sender, gather_limited
+from koppel.engine.settle import Hand
+from koppel.mapping.flow import SideName
+from koppel.store import leases
+from koppel.store.sql import Db
+from koppel.sync.steps import WRITES
+from koppel.systems.spi import Batch, Operation, Receipt
+
+WINDOW = 20  # batches per chunk
+
+
+class Outcome(msgspec.Struct):
+    """What a run did: `done` counts steps by kind, `refused` and `unknown` what the vendor refused or left in doubt."""
+
+    done: Counter[str] = msgspec.field(default_factory=Counter)
+    refused: int = 0
+    unknown: int = 0
+    stale: int = 0
+    touched: set[SideName] = msgspec.field(default_factory=set)
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """The flow's lease as this worker holds it; checked in the transaction that opens intents."""
+
+    name: str
+    worker: str
+    fence: int
+
+
+class LostLease(Exception):
+    """Somebody else took the flow over: stop at once; nothing of the next chunk was opened."""
+
+
+async def execute(ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[int, str], steps: Sequence[Planned], fence: Fence | None = None) -> Outcome:
+    """Do steps in order: what writes to nobody first, then the writes, side by side in chunks."""
+    outcome = Outcome()
+    run, actor = hand_run
+    quiet = [p for p in steps if p.step.kind not in WRITES]
+    for part in _parts(quiet, 200):
+        await ports.store.tx(_settle_quiet, frame, Hand(run, actor, ports.clock.now()), part, outcome)
+        await ports.point("quiet steps settled")
+    writes = [p for p in steps if p.step.kind in WRITES]
+    settled: list[tuple[Planned, Receipt]] = []
+    chunks = list(_chunks(frame, writes))
+    for number, chunk in enumerate(chunks):
+        opened = await ports.store.durable(_turn, frame, Hand(run, actor, ports.clock.now()), settled, chunk, outcome, fence)
+        await ports.point("chunk opened")
+        settled = await _send_chunk(ports, sender, frame, opened)
+        await ports.point("chunk answered")
+        if len(chunks) > 1:
+            ports.tell(f"{min(sum(len(c) for c in chunks[: number + 1]), len(writes))} of {len(writes)} writes done")
+    if settled:
+        await ports.store.durable(_turn, frame, Hand(run, actor, ports.clock.now()), settled, [], outcome, None)
+        await ports.point("last chunk settled")
+    return outcome
+
+
+def _settle_quiet(db: Db, frame: Frame, hand: Hand, part: Sequence[Planned], outcome: Outcome) -> None:
+    for planned in part:
+        if settle.settle_quietly(db, frame, hand, planned.step):
+            outcome.done[planned.step.kind] += 1
+
+
+def _turn(db: Db, frame: Frame, hand: Hand, settled: Sequence[tuple[Planned, Receipt]], chunk: Sequence[Planned], outcome: Outcome, fence: Fence | None) -> list[Planned]:
+    """Settle what was answered, open what comes next: one transaction. Returns what was opened; a step whose slot another
+    flow holds stays out, to be decided again later."""
+    for planned, receipt in settled:
+        status = settle.settle_receipt(db, frame, hand, planned, receipt)
+        if status == "done":
+            outcome.done[planned.step.kind] += 1
+            outcome.touched.add(planned.step.side)
+        elif status == "refused":
+            outcome.refused += 1
+        elif status == "stale":
+            outcome.stale += 1
+        else:
+            outcome.unknown += 1
+    if chunk and fence is not None and not leases.holds(db, fence.name, fence.worker, fence.fence):
+        raise LostLease(fence.name)
+    opened: list[Planned] = []
+    for planned in chunk:
+        try:
+            with db.connection.begin_nested():
+                settle.open_operations(db, frame, hand, [planned])
+            opened.append(planned)
+        except IntegrityError:
+            outcome.stale += 1
+    return opened
+
+
+async def _send_chunk(ports: Ports, sender: Sender, frame: Frame, chunk: Sequence[Planned]) -> list[tuple[Planned, Receipt]]:
+    """Send a chunk's operations, grouped as the vendor takes them; what a reply does not mention is unknown."""
+    by_op = {op.op: planned for planned in chunk for op in planned.operations}
+    receipts: dict[str, Receipt] = {}
+    for side in ("right", "left"):
+        connection, resource = frame.connections[side], frame.resources[side]
+        waves = _waves([op for planned in chunk if planned.step.side == side for op in planned.operations])
+        for wave in waves:
+            ready = tuple(_with_native(op, receipts) for op in wave)
+            held = {op.op for op in ready if op.needs and op.native is None}
+            receipts |= {op: Receipt(op, "unknown") for op in held}
+            batches = resource.group(tuple(op for op in ready if op.op not in held))
+
+            async def one(batch: Batch) -> tuple[Receipt, ...]:
+                assert resource.send is not None  # noqa: B023 - awaited within this turn of the loop
+                return await sender.run(connection, resource.send(connection.site(ports.clock.now(), resource.name), batch))  # noqa: B023
+
+            for batch, answers in zip(batches, await gather_limited(resource.can.parallel, [one(batch) for batch in batches]), strict=True):
+                answered = {receipt.op: receipt for receipt in answers}
+                receipts |= {op.op: answered.get(op.op, Receipt(op.op, "unknown")) for op in batch.operations}
+    return [(planned, receipts[op]) for op, planned in by_op.items()]
+
+
+def _waves(operations: list[Operation]) -> list[list[Operation]]:
+    """Operations that need none first, then those that need them."""
+    done: set[str] = set()
+    left, waves = list(operations), []
+    while left:
+        wave = [op for op in left if set(op.needs) <= done] or left
+        waves.append(wave)
+        done |= {op.op for op in wave}
+        left = [op for op in left if op.op not in done]
+    return waves
+
+
+def _with_native(operation: Operation, receipts: dict[str, Receipt]) -> Operation:
+    if operation.native is not None or not operation.needs:
+        return operation
+    first = receipts.get(operation.needs[0])
+    return msgspec.structs.replace(operation, native=first.native) if first and first.status == "done" else operation
+
+
+def _chunks(frame: Frame, writes: Sequence[Planned]) -> Iterator[Sequence[Planned]]:
+    """Chunks of the size the vendor takes, times the window; two steps about one record never share a chunk (P4)."""
+    size = WINDOW * max(1, min(frame.resources[p.step.side].can.batch for p in writes)) if writes else WINDOW
+    chunk: list[Planned] = []
+    about: set[tuple[str, str | None]] = set()
+    for planned in writes:
+        keys = {("left", planned.step.left), ("right", planned.step.right)} - {("left", None), ("right", None)}
+        if len(chunk) >= size or keys & about:
+            yield chunk
+            chunk, about = [], set()
+        chunk.append(planned)
+        about |= keys
+    if chunk:
+        yield chunk
+
+
+def _parts(steps: Sequence[Planned], size: int) -> Iterator[Sequence[Planned]]:
+    for start in range(0, len(steps), size):
+        yield steps[start : start + size]

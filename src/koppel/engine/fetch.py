@@ -1,0 +1,162 @@
+"""Taking in: streams are read once for all flows; one transaction per page stores what it brought and where to read on.
+
+A stream's reader holds its lease. Whatever a page showed is in the store before the next page is asked for, so that a kill
+costs at most one page read twice and loses nothing (law 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from koppel.engine.ports import Connection, Ports
+from koppel.engine.send import Sender, gather_limited
+from koppel.model.problem import Bug, RetryLater
+from koppel.store import leases, observations, streams
+from koppel.store.observations import Seen, Taken
+from koppel.store.sql import Db
+from koppel.store.streams import Stream
+from koppel.store.vault import canonical
+from koppel.systems.spi import Absent, Finding, Found, Item, Page, Query, Resource, Unknown
+
+LEASE_SECONDS = 300.0
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What a read of a stream brought."""
+
+    stream: Stream
+    pages: int = 0
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+
+
+def stream_of(ports: Ports, connection: Connection, resource: Resource) -> Stream:
+    """The stream's row, made when new."""
+    return ports.store.run(streams.ensure, connection.name, resource.name)
+
+
+async def fetch(ports: Ports, sender: Sender, connection: Connection, resource: Resource, *, tombstones: bool = True) -> Fetched:
+    """Read what changed since last time (or all, the first time), and the deletions that another feed lists."""
+    stream = await ports.store.tx(streams.ensure, connection.name, resource.name)
+    name = f"stream {stream.name}"
+    if await ports.store.tx(leases.take, name, ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS) is None:
+        raise RetryLater(f"{stream.name} is being read by another worker.", at=ports.clock.now() + 60, remedy="Run again when it is done.")
+    try:
+        fetched = await _read_on(ports, sender, connection, resource, stream)
+    finally:
+        await ports.store.tx(leases.release, name, ports.worker)
+    if tombstones and resource.tombstones:
+        await fetch(ports, sender, connection, connection.resource(resource.tombstones), tombstones=False)
+    return fetched
+
+
+async def _read_on(ports: Ports, sender: Sender, connection: Connection, resource: Resource, stream: Stream) -> Fetched:
+    total = Fetched(stream)
+    restarts = 0
+    while True:
+        if stream.cursor is None and stream.next is None:
+            await ports.store.tx(streams.begin_scan, stream.id)
+            stream = await ports.store.tx(streams.get, stream.id)
+        site = connection.site(ports.clock.now(), resource.name)
+        page = await sender.run(connection, resource.pages(site, Query(cursor=stream.cursor, next=stream.next)))
+        if page.restart:
+            restarts += 1
+            if restarts > 1:
+                raise Bug(f"{stream.name} asks for a restart again and again")
+            ports.tell(f"{stream.name}: the vendor renumbered its records; reading all of them again")
+            await ports.store.tx(streams.begin_scan, stream.id)
+            stream = await ports.store.tx(streams.get, stream.id)
+            page = await sender.run(connection, resource.pages(site, Query()))
+        await ports.point("page received")
+        taken = await ports.store.tx(_store_page, connection, resource, stream, page, ports.clock.now())
+        await ports.point("page stored")
+        await ports.store.tx(leases.take, f"stream {stream.name}", ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS)
+        stream = await ports.store.tx(streams.get, stream.id)
+        total = Fetched(stream, total.pages + 1, total.new + len(taken.new), total.changed + len(taken.changed), total.gone + len(taken.gone))
+        if total.pages % 10 == 0:
+            ports.tell(f"{stream.name}: {total.pages} pages read")
+        if page.next is None:
+            return total
+
+
+def _store_page(db: Db, connection: Connection, resource: Resource, stream: Stream, page: Page, at: float) -> Taken:
+    """One page: observations, keys, deletions and the cursor in one transaction."""
+    taken = take_items(db, connection, resource, stream, page.items, at=at)
+    for name, natives in _by_resource(page.gone).items():
+        of = stream if name == resource.name else streams.ensure(db, connection.name, name)
+        gone = observations.take_in(db, of.id, [Seen(native, None) for native in natives], at=at, scan=of.scan)
+        taken = Taken(taken.new, taken.changed, (*taken.gone, *gone.gone))
+    complete = page.complete and page.next is None
+    if complete and resource.entity:
+        swept = observations.mark_unseen_gone(db, stream.id, stream.scan, at=at)
+        taken = Taken(taken.new, taken.changed, (*taken.gone, *swept.gone))
+    streams.move_cursor(db, stream.id, cursor=page.cursor, next_page=page.next, complete=complete, at=at)
+    return taken
+
+
+def take_items(db: Db, connection: Connection, resource: Resource, stream: Stream, items: Sequence[Item], *, at: float) -> Taken:
+    """Decode and store items; those whose raw content is as last time are only marked as seen."""
+    assert resource.decode is not None or not items
+    digests = {item.native: db.vault.digest(canonical([item.fields, list(connection.own.get(resource.name, ()))])) for item in items}
+    known = observations.raw_digests(db, stream.id, digests)
+    same = [(item.native, item.version, digests[item.native]) for item in items if known.get(item.native) == digests[item.native]]
+    observations.touch_known(db, stream.id, same, at=at, scan=stream.scan)
+    site = connection.site(at, resource.name)
+    fresh = [decoded(connection, resource, site, item, digests[item.native]) for item in items if known.get(item.native) != digests[item.native]]
+    return observations.take_in(db, stream.id, fresh, at=at, scan=stream.scan)
+
+
+def decoded(connection: Connection, resource: Resource, site: object, item: Item, raw_digest: str) -> Seen:
+    """One item as the store takes it."""
+    assert resource.decode is not None
+    result = resource.decode(site, item)  # type: ignore[arg-type]
+    record = result.record
+    _ = connection
+    return Seen(item.native, record, resource.entity, item.version, item.modified_at, raw_digest, record.entity.match_keys(), result.problems)
+
+
+def _by_resource(gone: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for resource, native in gone:
+        found.setdefault(resource, []).append(native)
+    return found
+
+
+async def look_up(ports: Ports, sender: Sender, connection: Connection, resource: Resource, kind: str, values: Sequence[str]) -> dict[str, Finding]:
+    """Ask for records by key, in bulk; what is found is stored, and so is the answer "not there" for a look-up by id."""
+    if resource.find is None or kind not in resource.can.find:
+        raise Bug(f"{connection.name}:{resource.name} cannot be asked by {kind}")
+    size = max(1, resource.can.find_batch)
+    parts = [tuple(values[i : i + size]) for i in range(0, len(values), size)]
+    find = resource.find
+
+    async def ask(number: int, part: tuple[str, ...]) -> dict[str, Finding]:
+        answers = await sender.run(connection, find(connection.site(ports.clock.now(), resource.name), kind, part))
+        await ports.point("look-up received")
+        await ports.store.tx(_store_findings, connection, resource, kind, answers, ports.clock.now())
+        await ports.point("look-up stored")
+        if len(parts) > 20 and (number + 1) % 20 == 0:
+            ports.tell(f"{connection.name}: {min((number + 1) * size, len(values))} of {len(values)} looked up")
+        return answers
+
+    found: dict[str, Finding] = {}
+    for answers in await gather_limited(resource.can.parallel, [ask(number, part) for number, part in enumerate(parts)]):
+        found |= answers
+    return found
+
+
+def _store_findings(db: Db, connection: Connection, resource: Resource, kind: str, answers: dict[str, Finding], at: float) -> None:
+    stream = streams.ensure(db, connection.name, resource.name)
+    items = {item.native: item for answer in answers.values() if isinstance(answer, Found) for item in answer.items}
+    take_items(db, connection, resource, stream, list(items.values()), at=at)
+    if kind == "native":
+        absent = [Seen(native, None, remember=True) for native, answer in answers.items() if isinstance(answer, Absent)]
+        observations.take_in(db, stream.id, absent, at=at, scan=stream.scan)
+
+
+def unknown_of(answers: dict[str, Finding]) -> dict[str, Unknown]:
+    """The answers that were none."""
+    return {value: answer for value, answer in answers.items() if isinstance(answer, Unknown)}

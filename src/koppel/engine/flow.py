@@ -1,0 +1,522 @@
+"""One pass of one flow: take in, due, decide, plan, do, settle. Safe to repeat at any time, killed at any instant.
+
+    plan()   reads, decides and lowers; writes nothing outside
+    sync()   plan() and doing it, under the guard
+    apply()  does exactly a stored plan: refreshes, and refuses each step whose state moved
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from koppel.engine import execute as executor
+from koppel.engine import plan as plans
+from koppel.engine.execute import Fence, LostLease, Outcome
+from koppel.engine.fetch import fetch, look_up
+from koppel.engine.frame import Frame, Loader, make_frame, refresh
+from koppel.engine.plan import Plan, Planned
+from koppel.engine.ports import Ports
+from koppel.engine.recover import Recovered, recover
+from koppel.engine.send import Sender
+from koppel.engine.settle import Hand, anchor_of, settle_views
+from koppel.mapping.flow import Flow, SideName, other
+from koppel.mapping.transforms import TRANSFORMS, Transform
+from koppel.model.problem import KoppelError, Problem, RetryLater, UsageError
+from koppel.model.values import Json
+from koppel.store import due, flows, intents, leases, observations, runs, subjects, trail, work
+from koppel.store.due import Due
+from koppel.store.flows import Position
+from koppel.store.sql import Db
+from koppel.sync.decide import decide
+from koppel.sync.guard import Counts, Refusal, guard
+from koppel.sync.steps import WRITES, Need, Step, View
+from koppel.systems.spi import Absent, Found, Unknown
+
+FRESH = 24 * 3600.0  # a look-up of an unlistable left is good for a day, unless the flow or a person says otherwise
+LEASE_SECONDS = 600.0
+ROUNDS = 3  # writing, reading back and agreeing takes two; a third for what a person did meanwhile
+SHORT_WAIT = 120.0  # an operation in doubt is waited for within the run when it can be asked this soon
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a run is to go. `only` limits it to these left natives; `refresh` looks everything up anew; `light` asks for keys
+    instead of reading a side that was never read; `override` names a brake that may be passed; `trigger` and `actor` go into
+    the trail."""
+
+    actor: str = "koppel"
+    trigger: str = "command"
+    only: tuple[str, ...] = ()
+    refresh: bool = False
+    light: bool = False
+    override: tuple[str, ...] = ()
+    workspace: str = ""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a run did. `state` = done | stopped | failed; `left_over` lists the plan's steps that were refused because their
+    state had moved; `next_at` is when it goes on by itself (a limit, or something in doubt)."""
+
+    run: int
+    state: str
+    message: str
+    counts: dict[str, int]
+    calls: dict[str, int]
+    streams: int
+    plan: Plan
+    moved: tuple[Planned, ...] = ()
+    already: int = 0
+    recovered: dict[str, int] = {}
+    next_at: float | None = None
+
+
+class Pass:
+    """One pass at work: the frame, the sender with its counters, what was looked at."""
+
+    def __init__(self, ports: Ports, flow: Flow, options: Options, *, transforms: Mapping[str, Transform] = TRANSFORMS) -> None:
+        self.ports, self.flow, self.options = ports, flow, options
+        self.sender = Sender(ports)
+        self.frame: Frame = make_frame(ports, flow, transforms=transforms)
+        self.streams_read = 0
+        self.place: Position | None = None
+        self.upto: dict[SideName, int] = {}
+
+    # --- 1. take in -----------------------------------------------------------------------------------------------
+
+    async def take_in(self) -> None:
+        """Read both sides' streams, once; a side that cannot be listed is looked up by what is due."""
+        for side in ("left", "right"):
+            connection, resource = self.frame.connections[side], self.frame.resources[side]
+            if not resource.can.list or (self.options.light and self.frame.streams[side].complete_at is None):
+                continue
+            await fetch(self.ports, self.sender, connection, resource)
+            self.streams_read += 1
+        refresh(self.ports, self.frame)
+
+    async def read_again(self, sides: set[SideName]) -> None:
+        """Poll the streams written to, once: what is seen becomes the target's form of the base."""
+        for side in sides:
+            if self.frame.listable(side) and not (self.options.light and self.frame.streams[side].complete_at is None):
+                await fetch(self.ports, self.sender, self.frame.connections[side], self.frame.resources[side], tombstones=False)
+        refresh(self.ports, self.frame)
+
+    # --- 2. due ----------------------------------------------------------------------------------------------------
+
+    async def dirty(self, *, first: bool) -> dict[SideName, list[str]]:
+        """What has to be looked at: changed since this flow last looked, asked for, retried, touched by an edit of the flow."""
+        await self._edited()
+        found, due_lefts = await self.ports.store.tx(self._dirty, self.ports.clock.now())
+        if self.options.only:
+            chosen = set(self.options.only)
+            found = {"left": [n for n in found["left"] if n in chosen], "right": []}
+            found["left"] += [n for n in self.options.only if n not in set(found["left"])]
+        if not self.frame.listable("left") and first:
+            await self._look_up_left(found["left"], due_lefts)
+        return found
+
+    def _dirty(self, db: Db, now: float) -> tuple[dict[SideName, list[str]], dict[str, str]]:
+        frame, flow = self.frame, self.flow
+        place = self.place or Position("", {}, 0, 0)
+        self.upto = {side: frame.streams[side].seq for side in ("left", "right")}
+        found: dict[SideName, list[str]] = {}
+        for side, since in (("left", place.left_seq), ("right", place.right_seq)):
+            changed = observations.changed_since(db, frame.streams[side].id, since, upto=self.upto[side])
+            found[side] = flows.unsettled(db, flow.id, side, frame.streams[side].id, changed)
+        asked: dict[str, str] = {}
+        for entry in due.ready(db, flow.id, at=now):
+            side: SideName = "left" if entry.side == "left" else "right"
+            if entry.native not in found[side]:
+                found[side].append(entry.native)
+            if side == "left":
+                asked[entry.native] = entry.why
+        for item in work.ready_to_retry(db, flow.id, at=now):
+            if item.native not in found["left"]:
+                found["left"].append(item.native)
+            asked.setdefault(item.native, "retry")
+        if not frame.listable("left") and (self.options.refresh or flow.run.refresh is not None):
+            linked = subjects.linked_natives(db, frame.streams["left"].id)
+            old = linked if self.options.refresh else observations.older_than(db, frame.streams["left"].id, linked, now - (flow.run.refresh or 0))
+            asked |= dict.fromkeys(old, "refresh")
+            found["left"] += [native for native in old if native not in set(found["left"])]
+        return found, asked
+
+    async def _edited(self) -> None:
+        """An edit of the flow re-examines what it touches; the vendor's cursor does not move."""
+        rules = {rule.key: repr(rule) for rule in self.flow.fields}
+        self.place = await self.ports.store.tx(flows.position, self.flow.id)
+        if self.place is None:
+            start = self._start()
+            self.place = Position(self.flow.digest, rules, start["left"], start["right"])
+            await self.ports.store.tx(flows.move, self.flow.id, self.place)
+        elif self.place.digest != self.flow.digest:
+            await self.ports.store.tx(self._re_examine, rules, self.ports.clock.now())
+            self.place = await self.ports.store.tx(flows.position, self.flow.id)
+
+    def _re_examine(self, db: Db, rules: dict[str, str], now: float) -> None:
+        assert self.place is not None
+        pairs = flows.pairs_of(db, self.flow.id)
+        due.add(db, self.flow.id, [Due("left", left, "flow edited") for left in dict.fromkeys(left for left, _ in pairs)], at=now)
+        parked = [item for item in work.listed(db, "parked", flow=self.flow.id) if item.code != "in_doubt"]
+        due.add(db, self.flow.id, [Due(item.side, item.native, "flow edited") for item in parked], at=now)
+        listed = self.frame.listable("left")
+        flows.move(db, self.flow.id, Position(self.flow.digest, rules, 0 if listed else self.place.left_seq, 0 if listed else self.place.right_seq))
+
+    def _start(self) -> dict[SideName, int]:
+        """Where a new flow begins to look: at the start; with `take = "intake"` only what is taken in from now on matters on
+        the left (the store may hold look-ups of other flows)."""
+        if self.flow.scope.take == "all" or self.frame.listable("left"):
+            return {"left": 0, "right": 0}
+        return {"left": self.frame.streams["left"].seq, "right": 0}
+
+    async def _look_up_left(self, natives: list[str], why: dict[str, str]) -> None:
+        """Look up what is due on a left that cannot be listed; a look-up of less than a day ago is still good."""
+        connection, resource, now = self.frame.connections["left"], self.frame.resources["left"], self.ports.clock.now()
+        seen = await self.ports.store.tx(observations.load, self.frame.streams["left"].id, natives, entity=self.flow.entity)
+        forced = {"refresh", "retry"}
+        keep = FRESH if self.flow.run.refresh is None else self.flow.run.refresh
+        wanted = [n for n in natives if n in why and (n not in seen or why[n] in forced or seen[n].seen_at < now - keep)]
+        wanted += [n for n in natives if n not in why and n not in seen]
+        if not wanted:
+            return
+        answers = await look_up(self.ports, self.sender, connection, resource, "native", wanted)
+        self.frame.unfound |= {value: answer.problem for value, answer in answers.items() if isinstance(answer, Unknown)}
+        self.absent_problems = {value: answer.problem for value, answer in answers.items() if isinstance(answer, Absent) and answer.problem}
+        self.frame.unfound |= {}
+        refresh(self.ports, self.frame)
+
+    absent_problems: dict[str, Problem] = {}
+
+    # --- 3. decide --------------------------------------------------------------------------------------------------
+
+    async def decide(self, dirty: dict[SideName, list[str]]) -> tuple[list[Step], list[View]]:
+        """Steps for everything due; what the store lacks is fetched in bulk, by key, and decided again."""
+        steps: list[Step] = []
+        views: list[View] = []
+        lefts, rights = dirty["left"], dirty["right"]
+        for start in range(0, max(len(lefts), 1), 500):
+            part = {"left": lefts[start : start + 500], "right": rights if start == 0 else []}
+            made, looked = await self._decide_part(part)
+            steps += made
+            views += looked
+        return _once(steps), views
+
+    async def _decide_part(self, part: dict[SideName, list[str]]) -> tuple[list[Step], list[View]]:
+        views = await self.ports.store.tx(_load, self.frame, part)
+        steps, needs = self._decided(views)
+        if needs:
+            await self._ask_for(needs)
+            again = {side: [need.native for need in needs if need.anchor == side] for side in ("left", "right")}
+            anew = await self.ports.store.tx(_load, self.frame, again)
+            more, still = self._decided(anew)
+            unclear = {need.native for need in still}
+            more += [self._unclear(view) for view in anew if view.own.native in unclear]
+            steps += more
+            views = [view for view in views if view.own.native not in {need.native for need in needs}] + anew
+        return steps, views
+
+    def _decided(self, views: Sequence[View]) -> tuple[list[Step], list[Need]]:
+        steps: list[Step] = []
+        needs: list[Need] = []
+        for view in views:
+            if view.own.gone and not view.linked and view.own.native in self.absent_problems:
+                view = msgspec.structs.replace(view, unfound=self.absent_problems[view.own.native])  # noqa: PLW2901 - the same view, with the vendor's reason
+            answer = decide(self.frame.policy, view)
+            if isinstance(answer, Need):
+                needs.append(answer)
+            else:
+                steps += answer
+        return steps, needs
+
+    async def _ask_for(self, needs: Sequence[Need]) -> None:
+        for anchor in ("left", "right"):
+            far = other(anchor)
+            connection, resource = self.frame.connections[far], self.frame.resources[far]
+            by_kind: dict[str, dict[str, None]] = {}
+            for need in needs:
+                if need.anchor == anchor:
+                    for kind, value in need.keys:
+                        by_kind.setdefault(kind, {})[value] = None
+            for kind, values in by_kind.items():
+                if kind not in resource.can.find:
+                    continue
+                answers = await look_up(self.ports, self.sender, connection, resource, kind, list(values))
+                self.frame.absent[far] |= {(kind, value) for value, answer in answers.items() if isinstance(answer, (Absent, Found))}
+
+    def _unclear(self, view: View) -> Step:
+        problem = Problem("unavailable", "the other side could not say whether it is there already; nothing is created on a guess", retry_at=self.ports.clock.now() + 600)
+        left, right = (view.own.native, None) if view.anchor == "left" else (None, view.own.native)
+        return Step("park", other(view.anchor), left, right, label=view.own.label, problem=problem)
+
+    # --- 4. plan -----------------------------------------------------------------------------------------------------
+
+    async def lower(self, steps: Sequence[Step]) -> tuple[Planned, ...]:
+        """Steps with the operations that would really be sent."""
+        return await self.ports.store.tx(self._lower, steps, self.ports.clock.now())
+
+    def _lower(self, db: Db, steps: Sequence[Step], now: float) -> tuple[Planned, ...]:
+        frame = self.frame
+        targets = {
+            side: observations.load(db, frame.streams[side].id, [s.target for s in steps if s.side == side and s.target and s.kind in WRITES], entity=self.flow.entity)
+            for side in ("left", "right")
+        }
+        pairs = flows.bases_of(db, self.flow.id, left=[s.left for s in steps if s.left and s.kind in WRITES])
+        seq = trail.head(db).seq if any(s.kind == "create" for s in steps) else 0
+        made: list[Planned] = []
+        for step in steps:
+            stored = pairs.get((step.left or "", step.right or ""))
+            generation = stored.generation if stored else seq if step.kind == "create" else 0
+            made.append(plans.lower(frame, step, targets[step.side].get(step.target or ""), generation=generation, as_of=now))
+        return tuple(made)
+
+    def guard(self, steps: Sequence[Planned], vanished: dict[SideName, int], known: dict[SideName, int]) -> Refusal | None:
+        """Whether the brakes let this plan pass."""
+        counted = plans.count(tuple(steps))
+        changed = len({(p.step.side, p.step.target) for p in steps if p.step.kind == "update"})
+        refusal = guard(self.flow, Counts(counted["create"], changed, counted["archive"], known, vanished, 0))
+        return None if refusal and refusal.override in self.options.override else refusal
+
+    async def plan(self, dirty: dict[SideName, list[str]]) -> tuple[Plan, list[View]]:
+        """Decide and lower everything due."""
+        steps, views = await self.decide(dirty)
+        planned = await self.lower(steps)
+        known = {side: await self.ports.store.tx(observations.population, self.frame.streams[side].id) for side in ("left", "right")}
+        vanished: dict[SideName, int] = {
+            "left": sum(1 for view in views if view.anchor == "left" and view.own.gone and view.linked),
+            "right": sum(1 for view in views for linked in view.linked if linked.side.gone),
+        }
+        touched = {anchor_of(p.step) for p in planned if p.step.kind != "agree"}
+        made = Plan(
+            format=plans.PLAN_FORMAT,
+            workspace=self.options.workspace,
+            flow=self.flow.id,
+            flow_digest=self.flow.digest,
+            entities=plans.entity_versions(self.frame),
+            made_at=self.ports.clock.now(),
+            steps=planned,
+            anchors={side: tuple(v.own.native for v in views if v.anchor == side) for side in ("left", "right")},
+            counts=plans.count(planned),
+            calls=plans.price(self.frame, planned),
+            look_ups=plans.look_ups(self.frame, self.sender.calls),
+            guard=self.guard(planned, vanished, known),
+            unchanged=sum(1 for view in views if view.own.native not in touched),
+        )
+        return made, views
+
+
+def _load(db: Db, frame: Frame, part: dict[SideName, list[str]]) -> list[View]:
+    return Loader(db, frame).views(left=part["left"], right=part["right"])
+
+
+def _once(steps: Sequence[Step]) -> list[Step]:
+    """Each step once: a record that is dirty on both sides is looked at from one anchor, but parts may overlap."""
+    seen: dict[tuple[Json, ...], Step] = {}
+    for step in steps:
+        seen.setdefault((step.kind, step.side, step.left, step.right, step.field), step)
+    return list(seen.values())
+
+
+# --- whole runs -------------------------------------------------------------------------------------------------------
+
+
+async def plan_flow(ports: Ports, flow: Flow, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS) -> Plan:  # noqa: B008
+    """A dry run: reads and decides, writes nothing outside. Raises KoppelError."""
+    work_ = Pass(ports, flow, options, transforms=transforms)
+    await work_.take_in()
+    dirty = await work_.dirty(first=True)
+    made, _ = await work_.plan(dirty)
+    return made
+
+
+async def sync_flow(ports: Ports, flow: Flow, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS) -> Result:  # noqa: B008
+    """Plan and do it, under the guard. Never raises for what the run itself can say: see `Result.state`. Raises SignInNeeded
+    and SetupError after the run is closed as failed."""
+    return await _run(ports, flow, options, None, transforms)
+
+
+async def apply_plan(ports: Ports, flow: Flow, stored: Plan, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS) -> Result:  # noqa: B008
+    """Do exactly a stored plan. Raises UsageError when it is not of this flow as it is now."""
+    if stored.flow != flow.id or stored.flow_digest != flow.digest:
+        raise UsageError(f"The plan was made for flow {stored.flow} as it was then; the flow has been edited since.", remedy=f"Make it again: koppel plan {flow.id} -o plan.json")
+    if stored.workspace != options.workspace:
+        raise UsageError("The plan was made in another workspace.", remedy="Apply it where it was made.")
+    if stored.guard is not None and stored.guard.override not in options.override:
+        raise UsageError(f"The plan is held by a brake: {stored.guard.reason}.", remedy=f"When that is right: koppel apply … --allow {stored.guard.override}")
+    return await _run(ports, flow, options, stored, transforms)
+
+
+async def _run(ports: Ports, flow: Flow, options: Options, stored: Plan | None, transforms: Mapping[str, Transform]) -> Result:
+    lease = f"flow {flow.id}"
+    fence = await ports.store.tx(leases.take, lease, ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS)
+    if fence is None:
+        raise RetryLater(f"Flow {flow.id} is being run by another worker.", at=ports.clock.now() + 60, remedy="Run again when it is done.")
+    run = await ports.store.tx(runs.begin, flow.id, trigger=options.trigger, actor=options.actor, at=ports.clock.now())
+    await ports.point("run begun")
+    work_ = Pass(ports, flow, options, transforms=transforms)
+    rounds = _Rounds(work_, run, stored, Fence(lease, ports.worker, fence))
+    try:
+        result = await rounds.go()
+    except (KoppelError, LostLease) as error:
+        result = await rounds.broken(error)
+        if not isinstance(error, RetryLater):
+            await ports.store.tx(leases.release, lease, ports.worker)
+            raise
+    await ports.store.tx(leases.release, lease, ports.worker)
+    return result
+
+
+class _Rounds:
+    """A run: recover, take in, then rounds of deciding and doing until nothing is due."""
+
+    def __init__(self, work_: Pass, run: int, stored: Plan | None, fence: Fence) -> None:
+        self.work, self.run, self.stored, self.fence = work_, run, stored, fence
+        self.ports, self.frame = work_.ports, work_.frame
+        self.total = Outcome()
+        self.recovered = Recovered()
+        self.first: Plan | None = None
+        self.moved: tuple[Planned, ...] = ()
+        self.already = 0
+        self.state, self.message = "done", ""
+
+    @property
+    def hand(self) -> tuple[int, str]:
+        return self.run, self.work.options.actor
+
+    async def go(self) -> Result:
+        """The whole run."""
+        self._add(await recover(self.ports, self.work.sender, self.frame, self.hand))
+        await self.work.take_in()
+        for number in range(ROUNDS):
+            dirty = await self.work.dirty(first=number == 0)
+            if self.stored is not None and number == 0:
+                dirty = {side: list(self.stored.anchors.get(side, ())) for side in ("left", "right")}
+            plan, views = await self.work.plan(dirty)
+            self.first = self.first or plan
+            steps = self._allowed(plan, number)
+            if self.state == "stopped":
+                break
+            outcome = await executor.execute(self.ports, self.work.sender, self.frame, self.hand, steps, self.fence)
+            self._count(outcome)
+            await self._settle(views, [p.step for p in steps])
+            if not outcome.touched and not outcome.unknown:
+                break
+            if outcome.unknown or self.recovered.later:
+                await self._wait_for_doubt()
+            if outcome.touched:
+                await self.work.read_again(outcome.touched)
+        return await self._close()
+
+    def _allowed(self, plan: Plan, number: int) -> tuple[Planned, ...]:
+        """The steps this round may do: under a stored plan exactly its steps, later only what agrees; else all, unless a brake holds."""
+        if self.stored is None:
+            if plan.guard is not None:
+                self.state, self.message = "stopped", f"{plan.guard.reason}. When that is right, run again with --allow {plan.guard.override}."
+                return ()
+            return plan.steps
+        if number > 0:
+            return tuple(p for p in plan.steps if p.step.kind == "agree")
+        now = {p.id: p for p in plan.steps}
+        wanted = [p for p in self.stored.steps if p.step.kind != "agree"]
+        done = {p.id for p in wanted if p.id not in now and self._done_before(p)}
+        self.already = len(done)
+        self.moved = tuple(p for p in wanted if p.id not in now and p.id not in done)
+        chosen = tuple(now[p.id] for p in wanted if p.id in now)
+        return chosen + tuple(p for p in plan.steps if p.step.kind == "agree")
+
+    def _done_before(self, planned: Planned) -> bool:
+        """Whether a planned step was carried out by an earlier `apply` of the same plan."""
+        return self.ports.store.run(_was_done, self.frame, planned)
+
+    async def _wait_for_doubt(self) -> None:
+        """What is in doubt and can be asked soon is waited for within the run."""
+        again = await recover(self.ports, self.work.sender, self.frame, self.hand)
+        self._add(again)
+        if again.later is not None and again.later - self.ports.clock.now() <= SHORT_WAIT + self.ports.timeout:
+            self.ports.tell("a reply was lost; waiting until it can be asked what became of it")
+            await self.ports.clock.sleep(again.later - self.ports.clock.now() + 0.05)
+            self._add(await recover(self.ports, self.work.sender, self.frame, self.hand))
+
+    async def _settle(self, views: Sequence[View], steps: Sequence[Step]) -> None:
+        anchors: dict[SideName, list[str]] = {"left": [], "right": []}
+        for view in views:
+            anchors[view.anchor].append(view.own.native)
+        await self.ports.store.tx(self._settle_in, anchors, steps, Hand(*self.hand, self.ports.clock.now()))
+        await self.ports.point("views settled")
+
+    def _settle_in(self, db: Db, anchors: dict[SideName, list[str]], steps: Sequence[Step], hand: Hand) -> None:
+        waiting = _in_doubt(db, self.frame)
+        refused_moves = {anchor_of(p.step) for p in self.moved}
+        for side in anchors:
+            waiting[side] |= {native for native in anchors[side] if native in refused_moves}
+        settle_views(db, self.frame, hand, {s: a for s, a in anchors.items() if a}, steps, waiting=waiting)
+        if self.stored is None:  # under a stored plan other changes stay due
+            place = self.work.place
+            assert place is not None
+            if self.work.options.only:
+                return
+            self.work.place = Position(self.work.flow.digest, place.fields, self.work.upto["left"], self.work.upto["right"])
+            flows.move(db, self.work.flow.id, self.work.place)
+
+    async def _close(self) -> Result:
+        result = self._result()
+        await self.ports.store.tx(runs.end, self.run, state=result.state, counts=result.counts | {"calls": result.calls}, message=result.message, at=self.ports.clock.now())
+        await self.ports.point("run ended")
+        return result
+
+    async def broken(self, error: BaseException) -> Result:
+        """Close a run that a limit, a dead sign-in or a wrong set-up ended; what was done stays done."""
+        self.state = "stopped" if isinstance(error, RetryLater) else "failed"
+        self.message = str(error)
+        result = await self._close()
+        return msgspec.structs.replace(result, next_at=error.at) if isinstance(error, RetryLater) else result
+
+    def _result(self) -> Result:
+        counts = {kind: self.total.done.get(kind, 0) for kind in ("create", "update", "archive", "link", "unlink", "ask", "park", "refuse")}
+        counts["park"] += self.total.refused
+        counts |= {"refused_by_vendor": self.total.refused, "unknown": self.total.unknown, "moved": len(self.moved), "unchanged": self.first.unchanged if self.first else 0}
+        calls: Counter[str] = Counter()
+        for (system, _kind), number in self.work.sender.calls.items():
+            calls[system] += number
+        empty = Plan(plans.PLAN_FORMAT, "", self.work.flow.id, self.work.flow.digest, {}, 0.0, (), {}, plans.count(()), {})
+        return Result(
+            run=self.run, state=self.state, message=self.message, counts=counts, calls=dict(calls), streams=self.work.streams_read, plan=self.first or empty,
+            moved=self.moved, already=self.already, next_at=self.recovered.later,
+            recovered={"landed": self.recovered.landed, "dropped": self.recovered.dropped, "parked": self.recovered.parked},
+        )  # fmt: skip
+
+    def _count(self, outcome: Outcome) -> None:
+        self.total.done += outcome.done
+        self.total.refused += outcome.refused
+        self.total.unknown += outcome.unknown
+        self.total.stale += outcome.stale
+
+    def _add(self, more: Recovered) -> None:
+        self.recovered = Recovered(self.recovered.landed + more.landed, self.recovered.dropped + more.dropped, self.recovered.parked + more.parked, more.later)
+
+
+def _in_doubt(db: Db, frame: Frame) -> dict[SideName, set[str]]:
+    """Records about which an operation is open: they stay due, and out of planning."""
+    waiting: dict[SideName, set[str]] = {"left": set(), "right": set()}
+    for intent in intents.of_flow(db, frame.flow.id):
+        source, target = ("left", "right") if intent.side == "right" else ("right", "left")
+        if intent.source_native:
+            waiting[source].add(intent.source_native)
+        if intent.target_native:
+            waiting[target].add(intent.target_native)
+    return waiting
+
+
+def _was_done(db: Db, frame: Frame, planned: Planned) -> bool:
+    if planned.step.kind in WRITES:
+        return any(db.scalar("select count(*) from trail where op = :op and kind in ('created', 'updated', 'archived')", op=op.op) for op in planned.operations)
+    if planned.step.kind == "link" and planned.step.left and planned.step.right:
+        mine = subjects.of_records(db, frame.streams["left"].id, [planned.step.left]).get(planned.step.left)
+        theirs = subjects.of_records(db, frame.streams["right"].id, [planned.step.right]).get(planned.step.right)
+        return mine is not None and theirs is not None and mine.subject == theirs.subject
+    return planned.step.kind in ("ask", "park", "refuse")
+
+
+async def take(ports: Ports, flow: Flow, natives: Sequence[str], *, why: str = "taken in") -> None:
+    """Put records into a flow's intake."""
+    await ports.store.tx(due.add, flow.id, [Due("left", native, why) for native in natives], at=ports.clock.now())

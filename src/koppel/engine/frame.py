@@ -1,0 +1,217 @@
+"""A flow at work: its policy, its two streams, and the views the core decides on, loaded from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from koppel.engine.ports import Connection, Ports
+from koppel.mapping.conditions import reason
+from koppel.mapping.flow import Flow, SideName, other
+from koppel.mapping.project import match_values, values
+from koppel.mapping.transforms import TRANSFORMS, Transform
+from koppel.model.company import COMPANY_FACTS
+from koppel.model.problem import Problem
+from koppel.model.record import Record
+from koppel.model.values import Json, Ref
+from koppel.store import flows, intents, observations, streams, subjects, work
+from koppel.store.observations import Observation
+from koppel.store.sql import Db
+from koppel.store.streams import Stream
+from koppel.sync.base import Base
+from koppel.sync.decide import Policy
+from koppel.sync.merge import Visible
+from koppel.sync.shapes import shapes
+from koppel.sync.steps import Candidate, Linked, Side, View
+from koppel.systems.spi import Resource
+
+FACTS = {"company": COMPANY_FACTS}
+
+
+@dataclass(kw_only=True)
+class Frame:
+    """One flow with everything that its pass needs. `absent`: keys the right (or left) was asked for and surely lacks."""
+
+    flow: Flow
+    policy: Policy
+    connections: Mapping[SideName, Connection]
+    resources: Mapping[SideName, Resource]
+    streams: dict[SideName, Stream]
+    transforms: Mapping[str, Transform] = field(default_factory=lambda: TRANSFORMS)
+    absent: dict[SideName, set[tuple[str, str]]] = field(default_factory=lambda: {"left": set(), "right": set()})
+    unfound: dict[str, Problem] = field(default_factory=dict)
+
+    def ref(self, side: SideName, native: str) -> Ref:
+        """The full reference of a record."""
+        return Ref(self.connections[side].name, self.resources[side].name, native)
+
+    def listable(self, side: SideName) -> bool:
+        """Whether that side can be listed."""
+        return self.resources[side].can.list
+
+
+def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] = TRANSFORMS) -> Frame:
+    """Gather what the pass of a flow needs. Raises KeyError for an endpoint that is not configured."""
+    left, right = ports.at(flow.left), ports.at(flow.right)
+    settle = Visible(as_of=ports.clock.now(), left=left[1].can.settles_after, right=right[1].can.settles_after)
+    made = shapes(flow, left[1].can, right[1].can, FACTS[flow.entity])
+    return Frame(
+        flow=flow,
+        policy=Policy(flow=flow, shapes=made, visible=settle),
+        connections={"left": left[0], "right": right[0]},
+        resources={"left": left[1], "right": right[1]},
+        streams={"left": ports.store.run(streams.ensure, left[0].name, left[1].name), "right": ports.store.run(streams.ensure, right[0].name, right[1].name)},
+        transforms=transforms,
+    )
+
+
+def refresh(ports: Ports, frame: Frame) -> None:
+    """Read the streams' rows and the clock again: after pages were taken in, before deciding."""
+    for side in ("left", "right"):
+        frame.streams[side] = ports.store.run(streams.get, frame.streams[side].id)
+    settle = frame.policy.visible
+    frame.policy = Policy(flow=frame.flow, shapes=frame.policy.shapes, visible=Visible(as_of=ports.clock.now(), left=settle.left, right=settle.right))
+
+
+def label(record: Record | None, native: str) -> str:
+    """A record's name for people: name and KVK number or code."""
+    if record is None:
+        return native
+    entity = record.entity
+    number = entity.kvk or entity.code
+    return f"{entity.name or native}{f' ({number})' if number else ''}"
+
+
+def side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
+    """One observation as this flow sees it."""
+    record = seen.record
+    if record is None:
+        return Side(seen.native, {}, seen.digest, label=seen.native, gone=seen.gone)
+    shown, problems = values(frame.flow, side, record, transforms=frame.transforms)
+    conditions = frame.flow.scope.left if side == "left" else frame.flow.scope.right
+    return Side(
+        seen.native,
+        shown,
+        seen.digest,
+        label=label(record, seen.native),
+        keys=match_values(frame.flow, record),
+        gone=seen.gone,
+        excluded=reason(conditions, record),
+        problems=(*problems, *(_for_flow(frame, p) for p in seen.problems)),
+        modified_at=seen.modified_at,
+        successor=record.entity.successor,
+    )
+
+
+def _for_flow(frame: Frame, problem: Problem) -> Problem:
+    """A codec's problem names a canonical path; the flow's key for it is the same unless the rule is one-sided."""
+    _ = frame
+    return problem
+
+
+class Loader:
+    """Loads views in one transaction. Anchors on the left wherever a left record exists."""
+
+    def __init__(self, db: Db, frame: Frame) -> None:
+        self.db, self.frame = db, frame
+        self.entity = frame.flow.entity
+        self.slots = intents.slots(db)
+
+    def views(self, *, left: Iterable[str], right: Iterable[str]) -> list[View]:
+        """The views for these dirty records, each real thing once, in a stable order."""
+        left_anchors = dict.fromkeys(left)
+        lonely: dict[str, None] = {}
+        for native, anchors in self._anchors(list(dict.fromkeys(right))).items():
+            if anchors:
+                left_anchors.update(dict.fromkeys(anchors))
+            else:
+                lonely[native] = None
+        made = self._views("left", list(left_anchors))
+        if self.frame.flow.create_left:
+            made += self._views("right", list(lonely))
+        return made
+
+    def _anchors(self, right: list[str]) -> dict[str, list[str]]:
+        """For right records, the left records they belong with: by membership, else by key."""
+        db, streams_ = self.db, self.frame.streams
+        members = subjects.of_records(db, streams_["right"].id, right)
+        lefts = subjects.of_subjects(db, streams_["left"].id, {m.subject for m in members.values()})
+        found = {native: [m.native for m in lefts.get(member.subject, [])] for native, member in members.items()}
+        free = [native for native in right if not found.get(native)]
+        seen = observations.load(db, streams_["right"].id, free, entity=self.entity)
+        keys = {native: match_values(self.frame.flow, o.record) for native, o in seen.items() if o.record and not o.gone}
+        carriers = observations.carriers(db, streams_["left"].id, {key for several in keys.values() for key in several})
+        return found | {native: sorted({c for key in keys.get(native, ()) for c in carriers.get(key, ())}) for native in free}
+
+    def _views(self, anchor: SideName, natives: list[str]) -> list[View]:
+        db, frame, far = self.db, self.frame, other(anchor)
+        near_stream, far_stream = frame.streams[anchor].id, frame.streams[far].id
+        own = observations.load(db, near_stream, natives, entity=self.entity)
+        members = subjects.of_records(db, near_stream, natives)
+        partners = subjects.of_subjects(db, far_stream, {m.subject for m in members.values()})
+        keys = {native: match_values(frame.flow, o.record) for native, o in own.items() if o.record}
+        wanted = {key for several in keys.values() for key in several}
+        candidates = observations.carriers(db, far_stream, wanted)
+        twins = observations.carriers(db, near_stream, wanted)
+        far_natives = {m.native for several in partners.values() for m in several} | {n for several in candidates.values() for n in several}
+        far_seen = observations.load(db, far_stream, far_natives, entity=self.entity)
+        far_members = subjects.of_records(db, far_stream, far_natives)
+        twin_seen = observations.load(db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity)
+        bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
+        items = self._items(natives)
+        made: list[View] = []
+        for native in natives:
+            mine = own.get(native)
+            side = side_of(frame, anchor, mine) if mine else Side(native, {}, "", label=native, gone=False)
+            member = members.get(native)
+            linked = [
+                Linked(side_of(frame, far, far_seen[p.native]), _base(bases, anchor, native, p.native), follower=p.role == "follower")
+                for p in (partners.get(member.subject, []) if member else [])
+                if p.native in far_seen
+            ]
+            paired = {entry.side.native for entry in linked}
+            found: dict[str, list[str]] = {}
+            for kind, value in side.keys:
+                for partner in candidates.get((kind, value), ()):
+                    if partner not in paired and kind not in found.setdefault(partner, []):
+                        found[partner].append(kind)
+            same = {n for key in side.keys for n in twins.get(key, ()) if n != native}
+            made.append(
+                View(
+                    anchor,
+                    side,
+                    tuple(linked),
+                    tuple(Candidate(side_of(frame, far, far_seen[n]), tuple(by), taken=n in far_members) for n, by in sorted(found.items()) if by and n in far_seen),
+                    twins=tuple(label((twin_seen.get(n) or own[n]).record, n) for n in sorted(same) if n in twin_seen or n in own),
+                    absence_known=frame.streams[far].complete_at is not None or all(key in frame.absent[far] for key in side.keys),
+                    waiting=self._waiting(anchor, native, paired),
+                    answers={item.field: item.answer for item in items.get(native, ()) if item.state == "answered"},
+                    unfound=frame.unfound.get(native) if anchor == "left" else None,
+                )
+            )
+        return made
+
+    def _waiting(self, anchor: SideName, native: str, paired: set[str]) -> bool:
+        near, far = self.frame.streams[anchor].id, self.frame.streams[other(anchor)].id
+        return (far, f"from {native}") in self.slots or (near, f"record {native}") in self.slots or any((far, f"record {n}") in self.slots or (near, f"from {n}") in self.slots for n in paired)
+
+    def _items(self, natives: list[str]) -> dict[str, list[work.Item]]:
+        found: dict[str, list[work.Item]] = {}
+        for item in work.about(self.db, self.frame.flow.id, "left", natives):
+            found.setdefault(item.native, []).append(item)
+        return found
+
+
+def _base(bases: dict[tuple[str, str], flows.StoredBase], anchor: SideName, own: str, far: str) -> Base | None:
+    stored = bases.get((own, far) if anchor == "left" else (far, own))
+    return stored.base if stored else None
+
+
+def anchor_native(view: View) -> str:
+    """The record a view's work items hang on."""
+    return view.own.native
+
+
+def plain(values_: Mapping[str, Json]) -> dict[str, Json]:
+    """A plain copy, for the trail."""
+    return dict(values_)

@@ -1,0 +1,115 @@
+"""Logins: tokens are refreshed by one worker at a time, stored durably before they are used, inside the vendor's window (law 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from koppel.engine.ports import Connection, Ports
+from koppel.model.problem import RetryLater, SignInNeeded
+from koppel.store import leases, secrets
+from koppel.systems.spi import Call, Dead, Exchange, NoReply, Refreshed, RefreshOutcome, Response, Tokens
+
+LEASE_SECONDS = 120.0
+
+
+class Logins:
+    """Hands out tokens. `bare` sends one unsigned call."""
+
+    def __init__(self, ports: Ports, bare: Callable[[Connection, Call], Awaitable[Response | NoReply]]) -> None:
+        self.ports = ports
+        self._bare = bare
+
+    async def tokens(self, connection: Connection) -> Tokens:
+        """Tokens that may be used now; refreshed first when due. Raises SignInNeeded."""
+        auth = connection.system.auth
+        if auth.tokens_from is not None:
+            return auth.tokens_from(connection.settings)
+        stored = await self._stored(connection)
+        if auth.due(stored, self.ports.clock.now()) != "fresh":
+            return await self._refresh(connection, stored)
+        return stored
+
+    async def renew(self, connection: Connection, used: Tokens) -> bool:
+        """The vendor does not accept `used`: take a pair somebody else stored meanwhile, or refresh. False when there is no way."""
+        if connection.system.auth.refresh is None:
+            return False
+        stored = await self._stored(connection)
+        if stored.access == used.access:
+            renewed = await self._refresh(connection, stored, forced=True)
+            return renewed.access != used.access
+        return True
+
+    async def redeem(self, connection: Connection, code: str) -> None:
+        """Turn a pasted authorization code into a stored token pair. Raises SignInNeeded when the vendor refuses it."""
+        redeem = connection.system.auth.redeem
+        assert redeem is not None
+        outcome = await self._drive(connection, redeem(connection.settings, code, self.ports.clock.now()))
+        if not isinstance(outcome, Refreshed):
+            reason = outcome.reason if isinstance(outcome, Dead) else "the vendor gave no tokens"
+            raise SignInNeeded(f"{connection.name}: the code is not accepted: {reason}", login=connection.login, remedy="Open the sign-in link again and paste the new code within three minutes.")
+        await self.keep(connection, outcome.tokens)
+
+    async def keep(self, connection: Connection, tokens: Tokens) -> None:
+        """Store a pair durably: before anybody uses it."""
+        await self.ports.store.durable(secrets.put, _name(connection), msgspec.to_builtins(tokens), at=self.ports.clock.now())
+
+    def remedy(self, connection: Connection) -> str:
+        """What a person must do when the login is dead."""
+        if connection.system.auth.kind == "key":
+            return f"Check the key with `koppel connect {connection.name}`."
+        return f"Sign in again with `koppel connect {connection.name}`."
+
+    async def _stored(self, connection: Connection) -> Tokens:
+        found = await self.ports.store.tx(secrets.get, _name(connection))
+        if found is None:
+            raise SignInNeeded(f"{connection.name} is not signed in.", login=connection.login, remedy=self.remedy(connection))
+        return msgspec.convert(found[0], Tokens)
+
+    async def _refresh(self, connection: Connection, seen: Tokens, *, forced: bool = False) -> Tokens:
+        ports, lease = self.ports, f"login {connection.login}"
+        for _ in range(120):
+            now = ports.clock.now()
+            if await ports.store.tx(leases.take, lease, ports.worker, at=now, seconds=LEASE_SECONDS) is not None:
+                break
+            await ports.clock.sleep(1.0)
+            stored = await self._stored(connection)
+            if stored.access != seen.access:
+                return stored
+        else:
+            raise RetryLater(f"{connection.name}: another worker has been refreshing the sign-in for two minutes.", at=ports.clock.now() + 60)
+        try:
+            return await self._refresh_alone(connection, seen, forced=forced)
+        finally:
+            await ports.store.tx(leases.release, lease, ports.worker)
+
+    async def _refresh_alone(self, connection: Connection, seen: Tokens, *, forced: bool) -> Tokens:
+        auth, now = connection.system.auth, self.ports.clock.now()
+        stored = await self._stored(connection)  # again, inside the lease: somebody may have been first
+        state = auth.due(stored, now)
+        if stored.access != seen.access or (state == "fresh" and not forced):
+            return stored
+        if state == "dead" or auth.refresh is None:
+            raise SignInNeeded(f"{connection.name}: the sign-in has expired.", login=connection.login, remedy=self.remedy(connection))
+        outcome = await self._drive(connection, auth.refresh(connection.settings, stored, now))
+        if isinstance(outcome, Refreshed):
+            await self.ports.point("token received")
+            await self.keep(connection, outcome.tokens)
+            await self.ports.point("token stored")
+            return outcome.tokens
+        if isinstance(outcome, Dead):
+            raise SignInNeeded(f"{connection.name}: the sign-in is dead: {outcome.reason}", login=connection.login, remedy=self.remedy(connection))
+        return await self._stored(connection)
+
+    async def _drive(self, connection: Connection, exchange: Exchange[RefreshOutcome]) -> RefreshOutcome:
+        try:
+            call = next(exchange)
+            while True:
+                call = exchange.send(await self._bare(connection, call))
+        except StopIteration as done:
+            return done.value
+
+
+def _name(connection: Connection) -> str:
+    return f"tokens {connection.login}"

@@ -1,0 +1,107 @@
+"""Recovery: operations whose outcome nobody knows are probed, not repeated (law 2).
+
+Not before `sent_at + our time-out + settles_after`: the request may still be running. Found → observed, linked, and the rest is
+ordinary merge. Surely absent → the intent is dropped and the record decided anew. No means to tell → parked for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from koppel.engine import settle
+from koppel.engine.frame import Frame, side_of
+from koppel.engine.plan import Planned, as_json
+from koppel.engine.ports import Ports
+from koppel.engine.send import Sender
+from koppel.engine.settle import Hand
+from koppel.model.problem import Problem
+from koppel.store import due, intents, observations, work
+from koppel.store.due import Due
+from koppel.store.intents import Intent
+from koppel.store.sql import Db
+from koppel.systems.spi import CannotTell, Landed, NotLanded, Operation, Receipt, Trace
+
+
+class Recovered(msgspec.Struct):
+    """What became of operations in doubt; `later` is when the next may be asked (epoch seconds), None when none waits."""
+
+    landed: int = 0
+    dropped: int = 0
+    parked: int = 0
+    later: float | None = None
+
+
+async def recover(ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[int, str]) -> Recovered:
+    """Probe what may be asked by now."""
+    result = Recovered()
+    open_ = await ports.store.tx(intents.of_flow, frame.flow.id)
+    now = ports.clock.now()
+    for side in ("left", "right"):
+        mine = [intent for intent in open_ if intent.side == side]
+        ready = [intent for intent in mine if _askable(ports, frame, intent) <= now]
+        for intent in mine:
+            at = _askable(ports, frame, intent)
+            if at > now:
+                result.later = at if result.later is None else min(result.later, at)
+        if ready:
+            await _probe(ports, sender, frame, hand_run, ready, result)
+    return result
+
+
+def _askable(ports: Ports, frame: Frame, intent: Intent) -> float:
+    """Until then the effect may still arrive."""
+    can = frame.resources[intent.side].can  # type: ignore[index]
+    return (intent.sent_at or intent.opened_at) + ports.timeout + can.settles_after
+
+
+async def _probe(ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[int, str], ready: Sequence[Intent], result: Recovered) -> None:
+    side = ready[0].side
+    connection, resource = frame.connections[side], frame.resources[side]  # type: ignore[index]
+    operations = {intent.op: msgspec.convert(intent.body["operation"], Operation) for intent in ready}
+    traces: dict[str, Trace] = {}
+    if resource.probe is not None:
+        traces = await sender.run(connection, resource.probe(connection.site(ports.clock.now(), resource.name), tuple(operations.values())))
+    await ports.point("probe answered")
+    hand = Hand(*hand_run, ports.clock.now())
+    for intent in ready:
+        none = CannotTell(Problem("in_doubt", "the vendor offers no way to tell whether this was done"))
+        await ports.store.durable(_settle_trace, frame, hand, intent, traces.get(intent.op, none), result)
+        await ports.point("probe settled")
+
+
+def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace, result: Recovered) -> None:
+    planned = msgspec.convert(intent.body["planned"], Planned)
+    anchor = Due("left" if planned.step.left else "right", settle.anchor_of(planned.step), "waiting")
+    if isinstance(trace, CannotTell):
+        body = {"label": planned.step.label, "text": str(trace.problem), "problem": as_json(trace.problem), "choices": [{"answer": "happened"}, {"answer": "did_not"}], "left": planned.step.left, "right": planned.step.right}
+        work.put(db, "parked", flow=frame.flow.id, side="left", native=settle.anchor_of(planned.step), field="", code="in_doubt", body=body, at=hand.at, run=hand.run, op=intent.op)
+        intents.mark_doubt(db, [intent.op], at=hand.at)
+        result.parked += 1
+        return
+    if isinstance(trace, NotLanded):
+        intents.close(db, [intent.op])
+        result.dropped += 1
+    elif intent.kind == "create" or _moved(db, frame, planned, trace, hand.at):
+        settle.settle_receipt(db, frame, hand, planned, Receipt(intent.op, "done", trace.native, trace.item), probed=True)
+        result.landed += 1
+    else:  # an update that shows what was there before: it did not happen; decided again, it is idempotent
+        intents.close(db, [intent.op])
+        result.dropped += 1
+    over = [item.id for item in work.about(db, frame.flow.id, "left", [anchor.native]) if item.code == "in_doubt"]
+    work.close(db, over, by=hand.actor, at=hand.at)
+    due.add(db, frame.flow.id, [anchor], at=hand.at)
+
+
+def _moved(db: Db, frame: Frame, planned: Planned, trace: Landed, at: float) -> bool:
+    """Whether the record differs from `before` in a field we wrote (comparing with what we sent fails on truncation, P5)."""
+    step = planned.step
+    if trace.item is None:
+        return False
+    settle.keep_item(db, frame, step.side, trace.item, at=at)
+    seen = observations.load(db, frame.streams[step.side].id, [trace.native], entity=frame.flow.entity).get(trace.native)
+    if seen is None:
+        return False
+    shown = side_of(frame, step.side, seen).values
+    return any(key in frame.policy.shapes and not frame.policy.shapes[key].same_on(step.side, shown.get(key), step.before.get(key)) for key in step.values)

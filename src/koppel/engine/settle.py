@@ -1,0 +1,265 @@
+"""Settling: what a receipt means for observations, membership, base, trail and work lists, in one transaction.
+
+All functions are store functions (they take a `Db`); the caller decides which of them share a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from koppel.engine.fetch import take_items
+from koppel.engine.frame import Frame, side_of
+from koppel.engine.plan import Planned, as_json
+from koppel.mapping.flow import SideName, other
+from koppel.model.problem import Problem
+from koppel.model.values import Json
+from koppel.store import due, flows, intents, observations, subjects, trail, work
+from koppel.store.due import Due
+from koppel.store.flows import StoredBase
+from koppel.store.sql import Db
+from koppel.sync.base import Base, Written
+from koppel.sync.merge import Merged, Now, merge
+from koppel.sync.steps import Side, Step
+from koppel.systems.spi import Item, Receipt
+
+
+class Hand(msgspec.Struct, frozen=True):
+    """Who acts: a run, on whose behalf, at what instant."""
+
+    run: int
+    actor: str
+    at: float
+
+
+# --- membership and bases -------------------------------------------------------------------------------------------
+
+
+def join(db: Db, frame: Frame, hand: Hand, left: str, right: str, *, why: str, follower: bool) -> str:
+    """Make two records members of one subject; returns it. The left is its main."""
+    left_stream, right_stream = frame.streams["left"].id, frame.streams["right"].id
+    mine = subjects.of_records(db, left_stream, [left]).get(left)
+    theirs = subjects.of_records(db, right_stream, [right]).get(right)
+    subject = mine.subject if mine else theirs.subject if theirs else subjects.create(db, at=hand.at)
+    if mine is None:
+        subjects.join(db, subject, left_stream, left, role="main", why=why, at=hand.at)
+    if theirs is None:
+        taken = any(m.role == "main" for m in subjects.of_subjects(db, right_stream, [subject]).get(subject, []))
+        subjects.join(db, subject, right_stream, right, role="follower" if follower or taken else "main", why=why, at=hand.at)
+    return subject
+
+
+def subject_of(db: Db, frame: Frame, left: str | None, right: str | None) -> str | None:
+    """The subject a pair, or half of one, belongs to."""
+    for side, native in (("left", left), ("right", right)):
+        if native is not None:
+            found = subjects.of_records(db, frame.streams[side].id, [native]).get(native)
+            if found:
+                return found.subject
+    return None
+
+
+def rebase(db: Db, frame: Frame, left: str, right: str, subject: str, *, written: dict[SideName, dict[str, Written]] | None = None, prov: dict[str, int] | None = None, follower: bool = False) -> Merged:
+    """Merge the pair as it is in the store now and write down what is agreed; returns the merge.
+
+    `written` adds values on their way. The fast-path digests are set only when nothing is left to do for the pair (P3); one
+    step of a pair patches the base, never replaces it (P4).
+    """
+    stored = flows.bases_of(db, frame.flow.id, left=[left]).get((left, right))
+    base = stored.base if stored else Base()
+    if written:
+        base = msgspec.structs.replace(base, written_left=base.written_left | written.get("left", {}), written_right=base.written_right | written.get("right", {}))
+    sides: dict[SideName, Side] = {}
+    for side, native in (("left", left), ("right", right)):
+        seen = observations.load(db, frame.streams[side].id, [native], entity=frame.flow.entity).get(native)
+        sides[side] = side_of(frame, side, seen) if seen else Side(native, {}, "")
+    known = all(side.digest for side in sides.values())
+    wanted = {k: s for k, s in frame.policy.shapes.items() if s.rule.when != "create" and (s.fact or not (follower and frame.flow.match.shared_key == "facts"))}
+    broken = {p.field for side in sides.values() for p in side.problems}
+    readable = {key: shape for key, shape in wanted.items() if key not in broken}
+    merged = Merged()
+    if known:
+        l, r = sides["left"], sides["right"]
+        now = {key: Now(left=l.values.get(key), right=r.values.get(key), left_at=l.modified_at, right_at=r.modified_at) for key in readable}
+        merged = merge(readable, now, base, visible=frame.policy.visible)
+        base = _agreed(base, merged.agreed, prov or {})
+    settled = known and not (merged.to["left"] or merged.to["right"] or merged.asks or merged.parks or merged.waiting or broken & {*wanted}) and not any(s.excluded or s.gone for s in sides.values())
+    digests = (sides["left"].digest, sides["right"].digest) if settled else ("", "")
+    flows.save_bases(db, frame.flow.id, [StoredBase(left, right, subject, base, *digests, (stored.generation if stored else 0) + 1)])
+    return merged
+
+
+def agree(db: Db, frame: Frame, step: Step, subject: str, *, prov: dict[str, int]) -> None:
+    """Write down fields a step found agreed, including what a person decided to leave as it is."""
+    assert step.left is not None and step.right is not None  # noqa: PT018 - both are needed below
+    stored = flows.bases_of(db, frame.flow.id, left=[step.left]).get((step.left, step.right))
+    base = _agreed(stored.base if stored else Base(), step.agreed, prov)
+    flows.save_bases(db, frame.flow.id, [StoredBase(step.left, step.right, subject, base, "", "", stored.generation if stored else 0)])
+    rebase(db, frame, step.left, step.right, subject, follower=step.follower)
+
+
+def _agreed(base: Base, agreed: dict[str, tuple[Json, Json]], prov: dict[str, int]) -> Base:
+    return Base(
+        left=base.left | {key: both[0] for key, both in agreed.items()},
+        right=base.right | {key: both[1] for key, both in agreed.items()},
+        written_left={key: value for key, value in base.written_left.items() if key not in agreed},
+        written_right={key: value for key, value in base.written_right.items() if key not in agreed},
+        prov=base.prov | prov,
+    )
+
+
+# --- the trail ------------------------------------------------------------------------------------------------------
+
+
+def record(db: Db, frame: Frame, hand: Hand, kind: str, step: Step, *, subject: str | None, op: str | None = None, extra: dict[str, Json] | None = None) -> int:
+    """One trail entry about a step; refs, values and reasons lie in the sealed payload."""
+    refs = {side: str(frame.ref(side, native)) for side, native in (("left", step.left), ("right", step.right)) if native}
+    data: dict[str, Json] = {"flow": frame.flow.id, "label": step.label, "target": step.side, **refs}
+    changed = {key: {"before": step.before.get(key), "after": value, "because": step.because.get(key, "")} for key, value in step.values.items()}
+    if changed:
+        data["fields"] = changed
+    if step.because.get(""):
+        data["because"] = step.because[""]
+    if step.problem:
+        data["problem"] = as_json(step.problem)
+    return trail.append(db, [trail.Entry(hand.at, hand.actor, kind, data | (extra or {}), hand.run, op, subject)])[0]
+
+
+# --- steps that send nothing -------------------------------------------------------------------------------------------
+
+
+def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
+    """Do a step that writes to nobody; returns whether it is news (a work item newly opened, a link made)."""
+    anchor = anchor_of(step)
+    if step.kind == "agree":
+        subject = subject_of(db, frame, step.left, step.right)
+        assert subject is not None
+        prov: dict[str, int] = {}
+        if any(text for text in step.because.values()):  # adopted or left as it is: said once
+            entry = record(db, frame, hand, "agreed", step, subject=subject, extra={"kept": {key: list(step.agreed[key]) for key in step.because}})
+            prov = dict.fromkeys(step.because, entry)
+        agree(db, frame, step, subject, prov=prov)
+        return False
+    if step.kind == "link":
+        assert step.left is not None and step.right is not None  # noqa: PT018
+        subject = join(db, frame, hand, step.left, step.right, why=step.because.get("", ""), follower=step.follower)
+        entry = record(db, frame, hand, "linked", step, subject=subject)
+        agree(db, frame, step, subject, prov=dict.fromkeys(step.agreed, entry))
+        return True
+    if step.kind == "unlink":
+        return _unlink(db, frame, hand, step)
+    if step.kind == "refuse":
+        return True
+    which: work.List = "ask" if step.kind == "ask" else "parked"
+    assert step.problem is not None
+    before = {item.id for item in work.about(db, frame.flow.id, "left", [anchor])}
+    body: dict[str, Json] = {"label": step.label, "text": str(step.problem), "problem": as_json(step.problem), "choices": list(step.choices), "left": step.left, "right": step.right}
+    number = work.put(db, which, flow=frame.flow.id, side="left", native=anchor, field=_item_field(step), code=step.problem.code, body=body, at=hand.at, run=hand.run, next_at=step.problem.retry_at)
+    if number in before:
+        return False
+    record(db, frame, hand, "asked" if which == "ask" else "parked", step, subject=subject_of(db, frame, step.left, step.right))
+    return True
+
+
+def anchor_of(step: Step) -> str:
+    """The record a step's work items hang on: the left one where there is one."""
+    return step.left or step.right or ""
+
+
+def _item_field(step: Step) -> str:
+    """Fields of followers are told apart by the record they are about."""
+    return f"{step.right} {step.field}" if step.follower and step.field and step.right else step.field
+
+
+def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
+    assert step.left is not None and step.right is not None  # noqa: PT018
+    subject = subject_of(db, frame, step.left, step.right)
+    record(db, frame, hand, "unlinked", step, subject=subject)
+    flows.drop_base(db, frame.flow.id, step.left, step.right)
+    subjects.leave(db, frame.streams["right"].id, step.right)
+    if subject and not subjects.of_subjects(db, frame.streams["right"].id, [subject]):
+        subjects.leave(db, frame.streams["left"].id, step.left)
+    return True
+
+
+# --- receipts ------------------------------------------------------------------------------------------------------------
+
+
+def open_operations(db: Db, frame: Frame, hand: Hand, planned: Iterable[Planned]) -> None:
+    """Commit intents before their calls leave."""
+    rows = [
+        intents.Intent(op.op, hand.run, frame.flow.id, p.step.kind, frame.streams[p.step.side].id, p.step.side, p.step.source, op.native or p.step.target,
+                       {"planned": as_json(p), "operation": as_json(op)}, "sent", hand.at, hand.at)
+        for p in planned for op in p.operations
+    ]  # fmt: skip
+    intents.open_intents(db, rows)
+
+
+def settle_receipt(db: Db, frame: Frame, hand: Hand, planned: Planned, receipt: Receipt, *, probed: bool = False) -> str:
+    """What became of an operation; returns done | refused | stale | unknown."""
+    step = planned.step
+    if receipt.status == "unknown":
+        intents.mark_doubt(db, [receipt.op], at=hand.at)
+        return "unknown"
+    intents.close(db, [receipt.op])
+    if receipt.status == "done":
+        _settle_done(db, frame, hand, step, receipt, probed=probed)
+        return "done"
+    anchor = anchor_of(step)
+    if receipt.status == "stale":
+        due.add(db, frame.flow.id, [Due("left" if step.left else "right", anchor, "moved")], at=hand.at)
+        return "stale"
+    problem = receipt.problem or Problem("refused", "the vendor refused it without saying why")
+    body: dict[str, Json] = {"label": step.label, "text": str(problem), "problem": as_json(problem), "choices": [], "left": step.left, "right": step.right, "values": step.values, "before": step.before}
+    work.put(db, "parked", flow=frame.flow.id, side="left", native=anchor, field="", code=problem.code, body=body, at=hand.at, run=hand.run, op=receipt.op, next_at=problem.retry_at)
+    record(db, frame, hand, "refused", step, subject=subject_of(db, frame, step.left, step.right), op=receipt.op, extra={"problem": as_json(problem)})
+    return "refused"
+
+
+def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt, *, probed: bool) -> None:
+    native = receipt.native or step.target
+    assert native is not None, "a receipt that is done names its record"
+    if receipt.item is not None:
+        take_items(db, frame.connections[step.side], frame.resources[step.side], frame.streams[step.side], [receipt.item], at=hand.at)
+    left, right = (native, step.right) if step.side == "left" else (step.left, native)
+    assert left is not None and right is not None  # noqa: PT018 - a write has both: it came from somewhere
+    done = msgspec.structs.replace(step, left=left, right=right)
+    subject = join(db, frame, hand, left, right, why="created by Koppel", follower=step.follower) if step.kind == "create" else subject_of(db, frame, left, right)
+    kind = {"create": "created", "update": "updated", "archive": "archived"}[step.kind]
+    entry = record(db, frame, hand, kind, done, subject=subject, op=receipt.op, extra={"by_probe": True} if probed else None)
+    if step.kind == "archive" or subject is None:
+        return
+    source = other(step.side)
+    seen = observations.load(db, frame.streams[source].id, [left if source == "left" else right], entity=frame.flow.entity)
+    shown = next((side_of(frame, source, o).values for o in seen.values()), {})
+    stored = flows.bases_of(db, frame.flow.id, left=[left]).get((left, right))
+    earlier = (stored.base.written_left if step.side == "left" else stored.base.written_right) if stored else {}
+    on_their_way = {
+        key: Written(value, shown.get(key), hand.at, earlier[key].count + 1 if key in earlier and earlier[key].value == value else 1)
+        for key, value in step.values.items()
+        if key in frame.policy.shapes and frame.policy.shapes[key].rule.when != "create"
+    }
+    rebase(db, frame, left, right, subject, written={step.side: on_their_way}, prov=dict.fromkeys(step.values, entry), follower=step.follower)
+
+
+def settle_views(db: Db, frame: Frame, hand: Hand, anchors: dict[SideName, Sequence[str]], steps: Sequence[Step], *, waiting: dict[SideName, set[str]]) -> None:
+    """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way;
+    work items whose cause is gone are closed."""
+    still = {(anchor_of(step), _item_field(step)) for step in steps if step.kind in ("ask", "park")}
+    for side, natives in anchors.items():
+        due.done(db, frame.flow.id, side, [native for native in natives if native not in waiting[side]])
+        again = [Due(side, native, "waiting") for native in natives if native in waiting[side]]
+        due.add(db, frame.flow.id, again, at=hand.at)
+        over: list[int] = []
+        for item in work.about(db, frame.flow.id, "left", natives):
+            standing = item.state == "answered" and item.answer in ("skip", "leave")
+            mine = item.run == hand.run and item.list == "parked"  # parked a moment ago, by this very run
+            if (item.native, item.field) not in still and not standing and not mine and item.code != "in_doubt" and item.native not in waiting[side]:
+                over.append(item.id)
+        work.close(db, over, by=hand.actor, at=hand.at)
+
+
+def keep_item(db: Db, frame: Frame, side: SideName, item: Item, *, at: float) -> None:
+    """Store a record that a probe or a look-up showed."""
+    take_items(db, frame.connections[side], frame.resources[side], frame.streams[side], [item], at=at)

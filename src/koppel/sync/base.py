@@ -1,0 +1,30 @@
+"""What was last agreed for one pair, in two forms."""
+
+from __future__ import annotations
+
+import msgspec
+
+from koppel.model.values import Json
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A value we wrote to one side and have not read back: the value, what the other side showed then, when, how often."""
+
+    value: Json
+    source: Json = None
+    at: float = 0.0
+    count: int = 1
+
+
+class Base(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Per field the last agreed value as the left shows it (`left`) and as the right shows it (`right`).
+
+    A field is in both or in neither. `written_left`/`written_right`: on its way, not yet seen to have arrived.
+    `prov`: number of the trail entry that tells where a field's value came from.
+    """
+
+    left: dict[str, Json] = {}
+    right: dict[str, Json] = {}
+    written_left: dict[str, Written] = {}
+    written_right: dict[str, Written] = {}
+    prov: dict[str, int] = {}

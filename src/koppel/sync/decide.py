@@ -1,0 +1,292 @@
+"""One real thing in, its steps out. Batching cannot matter: a view holds all it takes, found through the store-wide key table.
+
+Order: waiting → nothing; problems that forbid reading → park; gone → the missing-rule; outside the scope → refuse or ask;
+linked → merge; not linked → match: keys that name different records ask, one candidate links, none creates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from koppel.mapping.flow import Flow, SideName, other
+from koppel.model.kinds import is_blank
+from koppel.model.problem import Problem
+from koppel.model.values import Json
+from koppel.sync.base import Base
+from koppel.sync.merge import Merged, Now, Visible, merge
+from koppel.sync.shapes import Shape
+from koppel.sync.steps import Candidate, Linked, Need, Side, Step, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What deciding needs besides a view: the flow, its shapes, when writes show."""
+
+    flow: Flow
+    shapes: dict[str, Shape]
+    visible: Visible = Visible()
+
+
+def decide(policy: Policy, view: View) -> list[Step] | Need:
+    """The steps for one view; or a Need when the other side must be asked first. An empty list: nothing to do."""
+    if view.waiting:
+        return []
+    if view.own.gone:
+        return [step for linked in view.linked for step in _gone(policy, view, linked)] if view.linked else [_refuse(view, view.unfound or _absent(view))]
+    if view.unfound is not None:
+        return [_park(view, view.unfound)]
+    if view.own.excluded and not view.linked:
+        return [_refuse(view, Problem("out_of_scope", f"outside the flow: {view.own.excluded}"))]
+    if view.own.excluded:
+        return _out_of_scope(view)
+    steps: list[Step] = []
+    for linked in view.linked:
+        if linked.side.gone:
+            steps += _gone_counterpart(policy, view, linked)
+        else:
+            steps += _merged(policy, view, linked.side, linked.base, follower=linked.follower)
+    joined = _match(policy, view)
+    return joined if isinstance(joined, Need) else steps + joined
+
+
+# --- matching -----------------------------------------------------------------------------------------------------
+
+
+def _match(policy: Policy, view: View) -> list[Step] | Need:
+    flow, free = policy.flow, [c for c in view.candidates if not c.taken]
+    answer = view.answers.get("")
+    if answer is not None:
+        return _as_answered(policy, view, answer)
+    if view.linked and not free:
+        return []
+    if view.linked:
+        return _more_debtors(policy, view, free)
+    if view.twins:
+        return [_ask_match(view, "twins", f"{1 + len(view.twins)} records here share one key: {view.own.label}, {', '.join(view.twins)}")]
+    if any(c.taken for c in view.candidates):
+        taken = next(c for c in view.candidates if c.taken)
+        return [_ask_match(view, "taken", f"{taken.side.label} carries the same {_kinds(taken)} but belongs to another record")]
+    if not free:
+        return _new(policy, view)
+    clash = _clash(flow.match.keys, view.own, free)
+    if clash:
+        return [_ask_match(view, "keys_differ", clash)]
+    outside = [c for c in free if c.side.excluded]
+    if outside:
+        return [_ask_match(view, "outside", f"{outside[0].side.label} carries the same {_kinds(outside[0])} but is outside the flow: {outside[0].side.excluded}")]
+    if len(free) == 1:
+        return _link(policy, view, free[0], follower=False)
+    if flow.match.shared_key == "ask":
+        return [_ask_match(view, "shared_key", f"{len(free)} records share the {_kinds(free[0])}: {', '.join(c.side.label for c in free)}")]
+    return [step for c in free for step in _link(policy, view, c, follower=True)]
+
+
+def _more_debtors(policy: Policy, view: View, free: list[Candidate]) -> list[Step]:
+    """Records that turned up beside a linked one: normal practice (rule B1), unless a stronger key says otherwise."""
+    clash = _clash(policy.flow.match.keys, view.own, free)
+    if clash:
+        return [_ask_match(view, "keys_differ", clash)]
+    if policy.flow.match.shared_key == "ask":
+        return [_ask_match(view, "shared_key", f"{free[0].side.label} shares the {_kinds(free[0])} with what is linked already")]
+    return [step for c in free if not c.side.excluded for step in _link(policy, view, c, follower=True)]
+
+
+def _clash(order: tuple[str, ...], own: Side, candidates: list[Candidate]) -> str | None:
+    """Why the keys contradict each other, in words: different keys name different records, or a candidate found by a weaker
+    key carries another value of a stronger one."""
+    first = next((kind for kind in order if any(kind in c.by for c in candidates)), None)
+    mine = dict(reversed(own.keys))
+    for candidate in candidates:
+        theirs = dict(reversed(candidate.side.keys))
+        for kind in order:
+            if kind in mine and kind in theirs and kind not in candidate.by:
+                return f"{candidate.side.label} matches on {_kinds(candidate)} but carries another {kind}: {theirs[kind]} instead of {mine[kind]}"
+        if first is not None and first not in candidate.by:
+            named = ", ".join(c.side.label for c in candidates if first in c.by)
+            return f"the {first} names {named}, the {_kinds(candidate)} names {candidate.side.label}"
+    return None
+
+
+def _new(policy: Policy, view: View) -> list[Step] | Need:
+    to = other(view.anchor)
+    if not policy.flow.creates(to):
+        return []
+    if not view.absence_known:
+        wanted = tuple((kind, value) for kind, value in view.own.keys if kind in policy.flow.match.keys)
+        if wanted:
+            return Need(view.anchor, view.own.native, wanted)
+    return [_create(policy, view)]
+
+
+def _create(policy: Policy, view: View) -> Step:
+    to = other(view.anchor)
+    values: dict[str, Json] = {}
+    because = {"": "not there yet: no record carries its keys" if view.own.keys else "not there yet"}
+    for key, shape in policy.shapes.items():
+        rule, value = shape.rule, view.own.values.get(key)
+        if rule.when == "update" or not shape.may_create(to) or rule.owner == to:
+            continue
+        if is_blank(value):
+            if shape.required(to):
+                return _park(view, Problem("required", f"{key} is required on the {to} and empty here", field=key))
+            continue
+        values[key] = value
+    if view.own.problems:
+        blocking = next((p for p in view.own.problems if p.code == "unmapped"), None)
+        if blocking:
+            return _park(view, blocking)
+    return Step("create", to, *_natives(view, None), label=view.own.label, values=values, because=because)
+
+
+def _link(policy: Policy, view: View, candidate: Candidate, *, follower: bool) -> list[Step]:
+    evidence = f"same {_kinds(candidate)}" + (", shared by several records" if follower else "")
+    left, right = _natives(view, candidate.side.native)
+    update = _merged(policy, view, candidate.side, None, follower=follower)
+    agreed = next((step.agreed for step in update if step.kind == "agree"), {})
+    link = Step("link", other(view.anchor), left, right, label=view.own.label, because={"": evidence}, agreed=agreed, follower=follower)
+    return [link, *(step for step in update if step.kind != "agree")]
+
+
+def _as_answered(policy: Policy, view: View, answer: Json) -> list[Step] | Need:
+    """Carry out a person's decision on a match: create, skip, or the native id (or ids) to link with."""
+    if answer == "skip":
+        return [_refuse(view, Problem("skipped", "left out, as a person decided"))]
+    if answer == "create":
+        return [_create(policy, view)]
+    chosen = answer if isinstance(answer, list) else [answer]
+    found = [c for c in view.candidates if c.side.native in chosen and not c.taken]
+    if len(found) != len(chosen):
+        return [_ask_match(view, "answer_stale", "the record chosen is no longer a candidate")]
+    return [step for c in found for step in _link(policy, view, c, follower=len(found) > 1)]
+
+
+# --- linked pairs -------------------------------------------------------------------------------------------------
+
+
+def _merged(policy: Policy, view: View, counterpart: Side, base: Base | None, *, follower: bool) -> list[Step]:
+    """The steps of one pair: at most one update per side, asks and parks per field, and what is agreed."""
+    left, right = (view.own, counterpart) if view.anchor == "left" else (counterpart, view.own)
+    facts_only = follower and policy.flow.match.shared_key == "facts"
+    shapes = {key: shape for key, shape in policy.shapes.items() if shape.fact or not facts_only}
+    broken = {p.field: p for p in (*left.problems, *right.problems) if p.field is not None and p.field in shapes}
+    shapes = {key: shape for key, shape in shapes.items() if key not in broken}
+    now = {
+        key: Now(left=left.values.get(key), right=right.values.get(key), left_at=left.modified_at, right_at=right.modified_at, answer=view.answers.get(f"{right.native} {key}", view.answers.get(key)))
+        for key in shapes
+    }
+    merged = merge(shapes, now, base, visible=policy.visible)
+    return _steps(view, left, right, merged, broken, first=base is None, follower=follower)
+
+
+def _steps(view: View, left: Side, right: Side, merged: Merged, broken: dict[str, Problem], *, first: bool, follower: bool) -> list[Step]:
+    steps: list[Step] = []
+    label = view.own.label or left.label or right.label
+    sides: tuple[SideName, SideName] = ("right", "left")
+    for side in sides:
+        if merged.to[side]:
+            shown = (right if side == "right" else left).values
+            before = {key: shown.get(key) for key in merged.to[side]}
+            reasons = {key: merged.because.get(key, "") for key in merged.to[side]}
+            steps.append(Step("update", side, left.native, right.native, label, merged.to[side], before, because=reasons, follower=follower, first=first))
+    for key, problem in merged.asks.items():
+        choices = ({"answer": "left", "value": left.values.get(key)}, {"answer": "right", "value": right.values.get(key)}, {"answer": "leave"})
+        steps.append(Step("ask", "right", left.native, right.native, label, field=key, problem=problem, choices=choices, because={key: merged.because.get(key, "")}))
+    for key, problem in [*merged.parks.items(), *broken.items()]:
+        steps.append(Step("park", "right", left.native, right.native, label, field=key, problem=problem))
+    if merged.agreed:
+        notes = {key: merged.because[key] for key in merged.agreed if key in merged.because}
+        steps.insert(0, Step("agree", "right", left.native, right.native, label, agreed=merged.agreed, because=notes, follower=follower))
+    return steps
+
+
+# --- disappearing -------------------------------------------------------------------------------------------------
+
+
+def _gone(policy: Policy, view: View, linked: Linked) -> list[Step]:
+    """This side is gone, its counterpart is not or is too."""
+    left, right = _natives(view, linked.side.native)
+    if linked.side.gone:
+        return [Step("unlink", view.anchor, left, right, label=view.own.label or linked.side.label, because={"": "gone on both sides"})]
+    changed = _changed_since_agreed(policy, view, linked)
+    return [_by_missing_rule(policy, view, left, right, gone=view.anchor, changed=changed)]
+
+
+def _gone_counterpart(policy: Policy, view: View, linked: Linked) -> list[Step]:
+    left, right = _natives(view, linked.side.native)
+    return [_by_missing_rule(policy, view, left, right, gone=other(view.anchor), changed=False)]
+
+
+def _by_missing_rule(policy: Policy, view: View, left: str | None, right: str | None, *, gone: SideName, changed: bool) -> Step:
+    rule = policy.flow.missing(gone)
+    label = view.own.label
+    answer = view.answers.get("missing")
+    if answer in ("archive", "unlink", "restore"):
+        rule = answer
+    elif changed and rule == "archive":
+        rule = "ask"  # gone here, changed there: never delete
+    if rule == "unlink":
+        return Step("unlink", other(gone), left, right, label=label, because={"": f"gone on the {gone}"})
+    if rule == "archive":
+        return Step("archive", other(gone), left, right, label=label, because={"": f"gone on the {gone}"})
+    if rule == "restore":
+        keep = Step("unlink", gone, left, right, label=label, because={"": f"gone on the {gone}; to be made again"})
+        return keep
+    choices = ({"answer": "unlink"}, {"answer": "archive"}, {"answer": "restore"})
+    return Step("ask", other(gone), left, right, label=label, field="missing", problem=Problem("missing", f"gone on the {gone}, still there on the {other(gone)}"), choices=choices)
+
+
+def _changed_since_agreed(policy: Policy, view: View, linked: Linked) -> bool:
+    if linked.base is None:
+        return False
+    side = other(view.anchor)
+    agreed = linked.base.left if side == "left" else linked.base.right
+    return any(key in agreed and not shape.same_on(side, linked.side.values.get(key), agreed[key]) for key, shape in policy.shapes.items())
+
+
+def _out_of_scope(view: View) -> list[Step]:
+    answer = view.answers.get("scope")
+    if answer is None:
+        return [_left_scope(view)]
+    if answer != "unlink":
+        return []  # a person decided to leave it as it is
+    return [Step("unlink", view.anchor, *_natives(view, c.side.native), label=view.own.label, because={"": "decided by a person"}) for c in view.linked]
+
+
+def _left_scope(view: View) -> Step:
+    """A linked record left the flow's scope (an ended company): flagged, never deleted or renumbered (rule B2)."""
+    text = f"linked, but now outside the flow: {view.own.excluded}"
+    choices: tuple[dict[str, Json], ...] = ({"answer": "leave"}, {"answer": "unlink"})
+    if view.own.successor:
+        text += f"; the register names {view.own.successor} as a possible successor"
+        choices = (*choices, {"answer": "leave", "successor": view.own.successor})
+    left, right = _natives(view, view.linked[0].side.native)
+    return Step("ask", other(view.anchor), left, right, label=view.own.label, field="scope", problem=Problem("left_scope", text), choices=choices)
+
+
+# --- small makers -------------------------------------------------------------------------------------------------
+
+
+def _natives(view: View, counterpart: str | None) -> tuple[str | None, str | None]:
+    return (view.own.native, counterpart) if view.anchor == "left" else (counterpart, view.own.native)
+
+
+def _absent(view: View) -> Problem:
+    return Problem("gone", f"{view.own.label or view.own.native} is gone")
+
+
+def _refuse(view: View, problem: Problem) -> Step:
+    return Step("refuse", other(view.anchor), *_natives(view, None), label=view.own.label or view.own.native, problem=problem)
+
+
+def _park(view: View, problem: Problem) -> Step:
+    return Step("park", other(view.anchor), *_natives(view, None), label=view.own.label or view.own.native, problem=problem)
+
+
+def _ask_match(view: View, code: str, text: str) -> Step:
+    choices: list[dict[str, Json]] = [{"answer": c.side.native, "label": c.side.label, "by": list(c.by)} for c in view.candidates if not c.taken]
+    choices += [{"answer": "create"}, {"answer": "skip"}]
+    return Step("ask", other(view.anchor), *_natives(view, None), label=view.own.label, problem=Problem(code, text), choices=tuple(choices))
+
+
+def _kinds(candidate: Candidate) -> str:
+    return " and ".join(candidate.by)

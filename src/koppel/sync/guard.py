@@ -1,0 +1,46 @@
+"""The guard: counts above which a run stops before its first write, with a named reason and one explicit override."""
+
+from __future__ import annotations
+
+import msgspec
+
+from koppel.mapping.flow import Flow, SideName
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What a plan would do: `updates` counts records, `known` is the side's population, `vanished` what disappeared since last time."""
+
+    creates: int = 0
+    updates: int = 0
+    archives: int = 0
+    known: dict[SideName, int] = {}
+    vanished: dict[SideName, int] = {}
+    taken_in: int = 0
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why the run stopped. `override` is the one word that lets it pass."""
+
+    reason: str
+    override: str
+
+
+SMALL = 10  # shares say nothing about a handful of records
+
+
+def guard(flow: Flow, counts: Counts) -> Refusal | None:
+    """None when the plan may go ahead."""
+    brakes = flow.run.brakes
+    sides: tuple[SideName, SideName] = ("left", "right")
+    for side in sides:
+        known, gone = counts.known.get(side, 0), counts.vanished.get(side, 0)
+        if gone >= SMALL and gone >= known:
+            return Refusal(f"{gone} records vanished from {flow.endpoint(side)}; {known} are left. An emptied side is more often a wrong filter or right than a clean-up", "vanished")
+    if brakes.creates is not None and counts.creates > brakes.creates:
+        return Refusal(f"{counts.creates} records would be created; the brake is {brakes.creates}", "creates")
+    if brakes.deletes is not None and counts.archives > brakes.deletes:
+        return Refusal(f"{counts.archives} records would be archived; the brake is {brakes.deletes}", "deletes")
+    known = counts.known.get("right", 0)
+    if brakes.share is not None and known > SMALL and counts.updates > SMALL and counts.updates > brakes.share * known:
+        return Refusal(f"{counts.updates} of {known} known records would change; the brake is {brakes.share:.0%}", "share")
+    return None

@@ -1,0 +1,248 @@
+"""The field merge: left now, right now, and what both were when they last agreed.
+
+    left vs its base | right vs its base | result
+    same             | same              | nothing
+    changed          | same              | to the right if the left may own the field, else the left is restored
+    same             | changed           | mirror
+    changed          | changed, equal    | agreed, no write
+    changed          | changed           | the owner rule
+    first contact                        | equal: agreed · one empty: filled if the owner may · different: the owner rule
+Each side is compared with *its own* form of the base, so that what a vendor keeps differently is no change (law 6).
+Fields that are written are not agreed until their arrival is seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from koppel.mapping.flow import SideName, other
+from koppel.model.kinds import is_blank
+from koppel.model.problem import Problem
+from koppel.model.values import Json
+from koppel.sync.base import Base, Written
+from koppel.sync.shapes import Shape
+
+NEWEST_MARGIN = 300.0  # stamps closer than five minutes do not tell who was last
+GIVE_UP_AFTER = 2  # rewrites of a value the vendor does not keep
+
+
+@dataclass
+class Merged:
+    """What became of each field. `asks` and `parks` hold problems by key; `kept` marks values a vendor keeps differently."""
+
+    to: dict[SideName, dict[str, Json]] = field(default_factory=lambda: {"left": {}, "right": {}})
+    agreed: dict[str, tuple[Json, Json]] = field(default_factory=dict)
+    asks: dict[str, Problem] = field(default_factory=dict)
+    parks: dict[str, Problem] = field(default_factory=dict)
+    because: dict[str, str] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    kept: dict[str, tuple[Json, Json]] = field(default_factory=dict)
+    differs: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Now:
+    """Both sides of one field now, with stamps and a person's answer."""
+
+    left: Json
+    right: Json
+    left_at: float | None = None
+    right_at: float | None = None
+    answer: Json = None
+
+    def on(self, side: SideName) -> Json:
+        """The value on that side."""
+        return self.left if side == "left" else self.right
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visible:
+    """When writes can be seen: the instant of this decision, and per side how long a write may take to show (seconds)."""
+
+    as_of: float = 0.0
+    left: float = 0.0
+    right: float = 0.0
+
+    def due(self, side: SideName, written: Written) -> bool:
+        """Whether a write of that side should show by now."""
+        return self.as_of - written.at > (self.left if side == "left" else self.right)
+
+
+def merge(shapes: dict[str, Shape], now: dict[str, Now], base: Base | None, *, visible: Visible = Visible()) -> Merged:  # noqa: B008 - a frozen value
+    """Merge every field; fields that apply only once at creation (`when = "create"`) are never compared."""
+    merged = Merged()
+    for key, shape in shapes.items():
+        if shape.rule.when != "create":
+            _merge_field(key, shape, now[key], base or Base(), visible, merged)
+    return merged
+
+
+def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible, out: Merged) -> None:
+    known = key in base.left or key in base.right
+    left_base, right_base = base.left.get(key), base.right.get(key)
+    to_left, to_right = base.written_left.get(key), base.written_right.get(key)
+    left_seen, left_pending = _pending("left", key, shape, now, to_left, left_base, visible, out)
+    right_seen, right_pending = _pending("right", key, shape, now, to_right, right_base, visible, out)
+    if key in out.waiting or key in out.parks or key in out.because:
+        return
+    left_base = to_right.source if to_right and right_pending else left_seen
+    right_base = to_left.source if to_left and left_pending else right_seen
+    known = known or left_pending or right_pending
+    if key in out.kept:
+        out.agreed[key] = (now.left, now.right)
+        out.because[key] = "kept in the vendor's own spelling"
+        return
+    if now.answer is not None:
+        _answered(key, shape, now, out)
+        return
+    if not known:
+        _first_contact(key, shape, now, out)
+        return
+    left_moved = not shape.same_on("left", now.left, left_base)
+    right_moved = not shape.same_on("right", now.right, right_base)
+    if shape.same(now.left, now.right):
+        if left_moved or right_moved or left_pending or right_pending:
+            out.agreed[key] = (now.left, now.right)
+        return
+    if left_moved and right_moved:
+        _by_owner(key, shape, now, out, why="changed on both sides")
+    elif left_moved:
+        _one_moved(key, shape, now, out, moved="left")
+    elif right_moved:
+        _one_moved(key, shape, now, out, moved="right")
+
+
+def _pending(side: SideName, key: str, shape: Shape, now: Now, written: Written | None, base: Json, visible: Visible, out: Merged) -> tuple[Json, bool]:
+    """What a value on its way means for one side's base: arrived, not yet visible, kept differently, not kept, given up."""
+    if written is None:
+        return base, False
+    seen = now.on(side)
+    if shape.same_on(side, seen, written.value):
+        return written.value, True
+    unmoved = shape.same_on(side, seen, base)
+    if unmoved and not visible.due(side, written):
+        out.waiting.add(key)  # not visible yet: nothing is decided on it
+        return base, True
+    if not unmoved and _respelled(shape.shown(side, written.value), shape.shown(side, seen)):
+        out.kept[key] = (now.left, now.right)
+        return seen, True
+    if written.count >= GIVE_UP_AFTER:
+        text = f"the vendor does not keep the value written ({written.count} times): sent {_say(written.value)}, it shows {_say(seen)}"
+        out.parks[key] = Problem("not_kept", text, field=key)
+    elif unmoved:
+        _write(key, shape, now, out, to=side, why="written before, but the vendor did not keep it")
+    return written.value, True
+
+
+def _respelled(sent: Json, seen: Json) -> bool:
+    """Truncated, or the same letters in another case: the vendor's spelling of what we sent."""
+    if isinstance(sent, dict) and isinstance(seen, dict):
+        return all(_respelled(sent.get(name), seen.get(name)) or sent.get(name) == seen.get(name) for name in {*sent, *seen})
+    if not (isinstance(sent, str) and isinstance(seen, str)) or not seen:
+        return False
+    return sent.casefold() == seen.casefold() or sent.startswith(seen)
+
+
+def _one_moved(key: str, shape: Shape, now: Now, out: Merged, *, moved: SideName) -> None:
+    rule = shape.rule
+    if rule.owner in (moved, "newest", "ask", "union"):
+        if rule.owner == "union":
+            _union(key, shape, now, out)
+        else:
+            _write(key, shape, now, out, to=other(moved), why=f"{moved} changed")
+    elif rule.drift == "leave":
+        out.agreed[key] = (now.left, now.right)  # an edit the owner did not make is left alone
+    else:
+        _write(key, shape, now, out, to=moved, why=f"changed on the {moved}; the {rule.owner} owns it")
+
+
+def _first_contact(key: str, shape: Shape, now: Now, out: Merged) -> None:
+    if shape.same(now.left, now.right):
+        out.agreed[key] = (now.left, now.right)
+        return
+    if is_blank(now.left) or is_blank(now.right):
+        filled: SideName = "right" if is_blank(now.left) else "left"
+        if shape.rule.owner in (filled, "newest", "ask", "union"):
+            _write(key, shape, now, out, to=other(filled), why="first contact: empty there")
+        else:
+            _write(key, shape, now, out, to=filled, why="first contact")
+        return
+    _by_owner(key, shape, now, out, why="first contact: different")
+
+
+def _by_owner(key: str, shape: Shape, now: Now, out: Merged, *, why: str) -> None:
+    owner = shape.rule.owner
+    if owner == "newest":
+        if now.left_at is None or now.right_at is None or abs(now.left_at - now.right_at) < NEWEST_MARGIN:
+            _ask(key, now, out, f"{why}, and the stamps do not tell which is newer")
+            return
+        owner = "left" if now.left_at > now.right_at else "right"
+        why += f"; the {owner} is newer"
+    if owner == "ask":
+        _ask(key, now, out, why)
+    elif owner == "union":
+        _union(key, shape, now, out)
+    else:
+        _write(key, shape, now, out, to=other(owner), why=f"{why}; the {owner} owns it")
+
+
+def _write(key: str, shape: Shape, now: Now, out: Merged, *, to: SideName, why: str) -> None:
+    """Send the other side's value there, unless the empty rule or the vendor forbids; then both stay as they are, agreed."""
+    value = now.on(other(to))
+    if is_blank(value):
+        if shape.rule.empty == "keep":
+            out.agreed[key] = (now.left, now.right)
+            out.because[key] = "an empty value wipes nothing"
+            return
+        value = None
+    if not shape.may_write(to):
+        out.agreed[key] = (now.left, now.right)
+        out.differs.add(key)
+        out.because[key] = f"the {to} cannot be written here"
+        return
+    out.to[to][key] = value
+    out.because[key] = why
+
+
+def _union(key: str, shape: Shape, now: Now, out: Merged) -> None:
+    left, right = _as_list(now.left), _as_list(now.right)
+    both = [*left, *(item for item in right if item not in left)]
+    for side in ("left", "right"):
+        if not shape.same_on(side, now.on(side), both) and shape.may_write(side):
+            out.to[side][key] = both
+            out.because[key] = "everything both sides hold"
+    if key not in out.because:
+        out.agreed[key] = (now.left, now.right)
+
+
+def _answered(key: str, shape: Shape, now: Now, out: Merged) -> None:
+    """Carry out a person's decision: `left` and `right` name the side whose value stands; {"value": …} gives a third."""
+    if isinstance(now.answer, dict) and "value" in now.answer:
+        for side in ("left", "right"):
+            if not shape.same_on(side, now.on(side), now.answer["value"]) and shape.may_write(side):
+                out.to[side][key] = now.answer["value"]
+        out.because[key] = "decided by a person"
+    elif now.answer in ("left", "right"):
+        _write(key, shape, now, out, to=other(now.answer), why=f"decided by a person: the {now.answer} stands")
+    else:  # leave: both stay as they are
+        out.agreed[key] = (now.left, now.right)
+        out.because[key] = "decided by a person: both stay"
+
+
+def _ask(key: str, now: Now, out: Merged, why: str) -> None:
+    out.asks[key] = Problem("conflict", f"{why}: left {_say(now.left)}, right {_say(now.right)}", field=key)
+    out.because[key] = why
+
+
+def _as_list(value: Json) -> list[Json]:
+    if is_blank(value):
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _say(value: Json) -> str:
+    if is_blank(value):
+        return "(empty)"
+    if isinstance(value, dict):
+        return ", ".join(str(part) for part in value.values() if not is_blank(part))
+    return repr(value) if isinstance(value, str) else str(value)
