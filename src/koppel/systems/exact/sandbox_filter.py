@@ -16,7 +16,7 @@ from typing import Any
 from koppel.systems.exact.sandbox_tables import NUMBERS, EntityType
 
 Row = Mapping[str, Any]
-_DEEPEST = 100  # WCF Data Services refuses deeper nesting (unverified number)
+_DEEPEST = 50  # WCF Data Services refuses deep nesting too (its number is unverified)
 
 
 class QueryError(Exception):
@@ -59,7 +59,7 @@ _TOKEN = re.compile(
     r"""\s*(?:
       (?P<typed>(?P<prefix>guid|datetimeoffset|datetime|time|binary|X)'(?P<inner>[^']*)')
     | (?P<string>'(?:[^']|'')*')
-    | (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?[LlMmDdFf]?(?![\w.]))
+    | (?P<number>-?\d{1,19}(?:[Ll]|(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?[MmDdFf]?)(?![\w.]))
     | (?P<word>[A-Za-z_][\w/]*)
     | (?P<mark>[(),])
     )""",
@@ -137,7 +137,7 @@ def _number(text: str) -> tuple[str, str, Any]:
     mark = text[-1].lower()
     digits = text[:-1] if mark in "lmdf" else text
     if mark == "l" or (mark.isdigit() and not re.search(r"[.eE]", text)):
-        number = int(float(digits)) if re.search(r"[.eE]", digits) else int(digits)
+        number = int(digits)
         return ("Number", "System.Int32" if mark != "l" and abs(number) < 2**31 else "System.Int64", number)
     clr = {"m": "System.Decimal", "f": "System.Single"}.get(mark, "System.Double")
     return ("Number", clr, float(digits))
@@ -235,10 +235,13 @@ class _Parser:
                 f"Operator '{operator}' incompatible with operand type '{node.clr}' at position {position}."
             )
 
-    def disjunction(self) -> _Node:
+    def _deeper(self) -> None:
         self.depth += 1
         if self.depth > _DEEPEST:
             raise QueryError("Recursion limit reached.")
+
+    def disjunction(self) -> _Node:
+        self._deeper()
         parts = [self.conjunction()]
         while (operator := self.word("or")) is not None:
             parts.append(self.conjunction())
@@ -298,14 +301,14 @@ class _Parser:
             if left.name is not None and right.is_constant and right.kind != "Null":
                 if operator.text == "eq":
                     known = frozenset({(left.name, fold(right.constant))})
-                elif operator.text in {"gt", "ge"} and left.kind == "Number":
-                    above = (left.name, int(right.constant) - (operator.text == "ge"))
+                elif operator.text in {"gt", "ge"} and isinstance(right.constant, int) and left.kind == "Number":
+                    above = (left.name, right.constant - (operator.text == "ge"))
             left = _Node("Boolean", "System.Boolean", _compare(operator.text, left, right), any_of=known, above=above)
         return left
 
     def unary(self) -> _Node:
         if (operator := self.word("not")) is not None:
-            self.depth += 1
+            self._deeper()
             inner = self.unary()
             self.depth -= 1
             self.boolean(inner, operator.position, "not")

@@ -6,7 +6,6 @@ Tokens are opaque text, the same for the same seed and order of calls. Time is a
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -116,7 +115,7 @@ class SignIn:
         if scheme.lower() == "basic":
             try:
                 name, _, secret = base64.b64decode(rest, validate=True).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:  # wrong base64 or no text
                 return "", ""
             return unquote(name), unquote(secret)
         return form.get("client_id", ""), form.get("client_secret", "")

@@ -90,7 +90,7 @@ def _natural(options: Mapping[str, str], name: str) -> int | None:
     text = options.get(name)
     if text is None:
         return None
-    if not text.strip().isdecimal():
+    if re.fullmatch(r"\s*\d{1,9}\s*", text) is None:
         raise QueryError(
             f"Incorrect format for {name} argument '{text}'. The argument should be an integer number greater than or equal to zero."
         )
@@ -146,7 +146,7 @@ def _order(entity: EntityType, text: str) -> tuple[tuple[str, bool], ...]:
     return tuple(found)
 
 
-_LITERAL = re.compile(r"(?:guid|datetime)?'((?:[^']|'')*)'|(-?\d+(?:\.\d+)?)L?|(null|true|false)")
+_LITERAL = re.compile(r"(?:guid|datetime)?'((?:[^']|'')*)'|(-?\d{1,19}(?:\.\d{1,30})?)L?|(null|true|false)")
 
 
 def _read_token(text: str) -> tuple[Any, ...]:
@@ -166,6 +166,17 @@ def _read_token(text: str) -> tuple[Any, ...]:
             values.append({"null": None, "true": True, "false": False}[word])
         at = match.end() + 1
     return tuple(values)
+
+
+_SPELLED_AS = {"Boolean": bool, "DateTime": int, "Double": (int, float), "Guid": str, "String": str, "Binary": str}
+
+
+def _check_token(entity: EntityType, names: tuple[str, ...], token: tuple[Any, ...]) -> None:
+    """A `$skiptoken` holds one literal per ordered property, and the key. Raises QueryError for any other."""
+    kinds = [_SPELLED_AS.get(entity.properties[name].type, int) for name in names]
+    fits = (value is None or isinstance(value, kind) for value, kind in zip(token, kinds, strict=False))
+    if len(token) != len(names) or not all(fits):
+        raise QueryError("The $skiptoken does not belong to this query.")
 
 
 def _compare(a: Any, b: Any) -> int:
@@ -200,6 +211,8 @@ def run(entity: EntityType, query: Query, source: Source) -> Listing:
     """Answer a list request."""
     total = sum(1 for _ in matching(source, None, query.wanted)) if query.count else None
     names = (*(name for name, _ in query.order), entity.key)
+    if query.token is not None:
+        _check_token(entity, names, query.token)
 
     def position(row: Row) -> tuple[Any, ...]:
         return tuple(row.get(name, entity.properties[name].default) for name in names)

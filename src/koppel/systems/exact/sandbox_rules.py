@@ -115,10 +115,17 @@ def pad(name: str, value: Any) -> Any:
     return value.strip().ljust(VAT_CODE_WIDTH) if name in {"SalesVATCode", "PurchaseVATCode"} else value
 
 
+def wall_clock(milliseconds: int) -> int:
+    """The same number, when it is a moment of the calendar. Raises ValueError otherwise."""
+    if not -62_135_596_800_000 <= milliseconds < 253_402_300_800_000:
+        raise ValueError(milliseconds)
+    return milliseconds
+
+
 def _moment(value: str) -> int:
     """ISO without zone; with `Z` or an offset it is accepted and shifted (reported by craft; unverified)."""
     if (match := re.fullmatch(r"/Date\((-?\d+)\)/", value)) is not None:
-        return int(match.group(1))
+        return wall_clock(int(match.group(1)))
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is not None:
         return wall(moment.timestamp())
@@ -145,7 +152,7 @@ def convert(found: Property, value: Any) -> Any:
             return value
         if type_ in {"String", "Binary"} and isinstance(value, str):
             return value
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one beyond the calendar
         pass
     raise Refused(500, f"Error in converting value for property '{found.name}' to type '{type_}'")
 
@@ -153,15 +160,15 @@ def convert(found: Property, value: Any) -> Any:
 def is_vat(text: str) -> bool:
     """Whether it could be a VAT number: the Dutch one by its check (mod 11 or, for sole traders, mod 97), others by shape.
 
-    >>> is_vat("NL001234567B01")
+    >>> is_vat("NL001234560B01")
     True
-    >>> is_vat("NL001234568B01")
+    >>> is_vat("NL001234561B01")
     False
     """
     compact = re.sub(r"[\s.\-]", "", text).upper()
     if not compact.startswith("NL"):
         return re.fullmatch(r"[A-Z]{2}[0-9A-Z]{2,12}", compact) is not None
-    if re.fullmatch(r"NL\d{9}B\d{2}", compact) is None:
+    if re.fullmatch(r"NL\d{9}B(?!00)\d{2}", compact) is None:
         return False
     digits = [int(digit) for digit in compact[2:11]]
     eleven = sum(digit * weight for digit, weight in zip(digits, range(9, 1, -1), strict=False)) % 11 == digits[8]

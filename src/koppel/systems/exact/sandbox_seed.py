@@ -38,7 +38,7 @@ def books(seed: int, number: int, description: str, now: float) -> Books:
         "CurrencyDescription": "Euro",
         "Hid": 400_000 + number,
         "HID": 400_000 + number,
-        "Status": 1,  # 1 = active (Status 0 inactive, 1 active, 2 archived)
+        "Status": 1,
         "BlockingStatus": 0,
         "Current": False,
         "ChamberOfCommerceNumber": f"8{rng.randrange(10**7):07d}",
@@ -91,9 +91,9 @@ def _typed(company: SeedCompany, number: int, rng: random.Random) -> Row:
     if number == 1 or rng.random() < 0.1:
         street = f"{rng.choice(_OLD_STREETS)} {rng.randrange(1, 200)}"
     values: Row = {
-        "Name": (_spelled(company.name, rng) + _THRICE[number])[: LENGTHS["Name"]],
+        "Name": (_spelled(company, rng) + _THRICE[number])[: LENGTHS["Name"]],
         "AddressLine1": street,
-        "Postcode": company.postcode if rng.random() < 0.7 else company.postcode.replace(" ", ""),
+        "Postcode": _postcode(company, rng),
         "City": company.city if rng.random() < 0.9 else company.city.upper(),
         "Country": company.country[:2].upper().ljust(3),
         "Status": "C" if rng.random() < 0.85 else rng.choice("PS"),
@@ -108,7 +108,7 @@ def _typed(company: SeedCompany, number: int, rng: random.Random) -> Row:
     if company.rsin is not None and rng.random() < 0.3:
         values["RSIN"] = company.rsin
     if rng.random() < 0.75:
-        values["Phone"] = company.phone if rng.random() < 0.5 else company.phone.replace("+31", "0").replace(" ", "")
+        values["Phone"] = _phone(company.phone, rng)
     if rng.random() < 0.75:
         values["Email"] = company.email if rng.random() < 0.6 else company.person.email
     if rng.random() < 0.5:
@@ -120,14 +120,29 @@ def _typed(company: SeedCompany, number: int, rng: random.Random) -> Row:
     return values
 
 
-def _spelled(name: str, rng: random.Random) -> str:
-    """The same name as somebody else would write it, for some."""
+def _postcode(company: SeedCompany, rng: random.Random) -> str:
+    """With a blank or without."""
+    compact = company.postcode.replace(" ", "")
+    return f"{compact[:4]} {compact[4:]}" if company.country == "NL" and rng.random() < 0.5 else compact
+
+
+def _phone(phone: str, rng: random.Random) -> str:
+    """As it stands, without dash, or the international way."""
     luck = rng.random()
-    if luck < 0.25:
-        return name.replace(" B.V.", " BV").replace(" N.V.", " NV")
-    if luck < 0.4:
-        return name.replace(" BV", " B.V.")
-    return name.upper() if luck < 0.45 else name
+    if luck < 0.5 or not phone.startswith("0"):
+        return phone
+    return phone.replace("-", "") if luck < 0.75 else "+31 " + phone[1:].replace("-", " ")
+
+
+def _spelled(company: SeedCompany, rng: random.Random) -> str:
+    """The name as somebody wrote it down: mostly the statutory one, some without dots, some the trade name."""
+    name = company.statutory_name or company.name
+    luck = rng.random()
+    if luck < 0.45:
+        return name
+    if luck < 0.75:
+        return name.replace("B.V.", "BV").replace("N.V.", "NV").replace("U.A.", "UA")
+    return company.name.upper() if luck < 0.8 else company.name
 
 
 def _give_bank_account(target: Books, row: Row, rng: random.Random) -> None:
