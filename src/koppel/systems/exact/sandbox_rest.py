@@ -135,7 +135,7 @@ class Rest:
 
     def _read(self, ask: Ask, entity: EntityType, source: _Rows, key: str | None, navigation: str) -> Response:
         if key is None:
-            if navigation == "$count":
+            if navigation == "$count":  # whether mandatory filtering applies here too is unverified
                 query = read_query(entity, ask.query)
                 count = sum(1 for _ in matching(source, None, query.wanted))
                 return Response(200, {"content-type": "text/plain"}, str(count).encode())

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from koppel.systems.exact.sandbox import ExactSandbox, make
+from koppel.systems.exact.sandbox_filter import compile_filter
+from koppel.systems.exact.sandbox_tables import ACCOUNTS
 from koppel.systems.sandbox_spi import SeedCompany, SeedPerson, World
 from koppel.systems.spi import Request, Response
 
@@ -819,6 +821,23 @@ def test_an_edited_number_is_found_under_the_new_one_only(office: Office):
     assert len(office.find("80000077")) == 1
 
 
+def test_what_was_deleted_before_a_move_is_told_under_a_new_number(office: Office):
+    made = office.create(Name="Weg")
+    office.control("delete", id=made["ID"])
+    [before] = office.deleted()
+    office.control("move_division")
+    [after] = office.deleted()
+    assert after["EntityKey"] == before["EntityKey"] == made["ID"]
+    assert int(after["Timestamp"]) < int(before["Timestamp"])
+
+
+def test_many_edits_keep_the_order_of_row_versions(office: Office):
+    for number in range(2500):
+        office.control("edit", code=1 + number % 6, set={"Remarks": str(number)})
+    rows = office.sync(1, select="Timestamp,Remarks")
+    assert [row["Remarks"] for row in rows] == [str(number) for number in range(2494, 2500)]
+
+
 def test_a_person_adds_and_deletes(office: Office):
     made = office.control("add", division=123457, set={"Name": "Met de hand", "ChamberOfCommerce": "80000088"})
     assert [row["Name"] for row in office.control("accounts", division=123457, kvk="80000088")["accounts"]] == [
@@ -884,10 +903,42 @@ def test_the_snapshot_does_not_tell_time_apart_but_every_value(office: Office):
     assert office.sandbox.snapshot() != before
 
 
-# --- never a crash ------------------------------------------------------------------------------------------------
+# --- the index tells no other story than a walk through all rows -------------------------------------------------
 
 _SHARED = signed_in()
 _SHARED.control("settings", minute_limit=10**9, day_limit=10**9, error_limit=10**9)
+_TERMS = st.sampled_from(
+    [
+        "ChamberOfCommerce eq '80000001'",
+        "ChamberOfCommerce eq '80000004'",
+        "VATNumber eq 'nl001234560b01'",
+        "Code eq '                 2'",
+        "Status eq 'C'",
+        "VATNumber eq null",
+        "IsSupplier",
+        "not (ChamberOfCommerce eq '80000004')",
+    ]
+)
+_FILTERS = st.recursive(
+    _TERMS,
+    lambda inner: st.tuples(inner, st.sampled_from([" and ", " or "]), inner).map(lambda parts: f"({''.join(parts)})"),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=_FILTERS)
+def test_the_index_finds_what_a_walk_finds(text: str):
+    assert isinstance(_SHARED.sandbox, ExactSandbox)
+    wanted = compile_filter(ACCOUNTS, text)
+    rows = _SHARED.sandbox.state.books[123456].rows.values()
+    walked = sorted(row["ID"] for row in rows if wanted.matches(row))
+    found = _SHARED.get("123456/crm/Accounts", {"$filter": text, "$select": "ID"})["results"]
+    assert [row["ID"] for row in found] == walked[:60]
+
+
+# --- never a crash ------------------------------------------------------------------------------------------------
+
 _PATHS = st.sampled_from(
     [
         "crm/Accounts",
