@@ -49,7 +49,14 @@ class LostLease(Exception):
     """Somebody else took the flow over: stop at once; nothing of the next chunk was opened."""
 
 
-async def execute(ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[int, str], steps: Sequence[Planned], fence: Fence | None = None) -> Outcome:
+async def execute(
+    ports: Ports,
+    sender: Sender,
+    frame: Frame,
+    hand_run: tuple[int, str],
+    steps: Sequence[Planned],
+    fence: Fence | None = None,
+) -> Outcome:
     """Do steps in order: what writes to nobody first, then the writes, side by side in chunks."""
     outcome = Outcome()
     run, actor = hand_run
@@ -61,7 +68,9 @@ async def execute(ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[in
     settled: list[tuple[Planned, Receipt]] = []
     chunks = list(_chunks(frame, writes))
     for number, chunk in enumerate(chunks):
-        opened = await ports.store.durable(_turn, frame, Hand(run, actor, ports.clock.now()), settled, chunk, outcome, fence)
+        opened = await ports.store.durable(
+            _turn, frame, Hand(run, actor, ports.clock.now()), settled, chunk, outcome, fence
+        )
         await ports.point("chunk opened")
         settled = await _send_chunk(ports, sender, frame, opened)
         await ports.point("chunk answered")
@@ -79,7 +88,15 @@ def _settle_quiet(db: Db, frame: Frame, hand: Hand, part: Sequence[Planned], out
             outcome.done[planned.step.kind] += 1
 
 
-def _turn(db: Db, frame: Frame, hand: Hand, settled: Sequence[tuple[Planned, Receipt]], chunk: Sequence[Planned], outcome: Outcome, fence: Fence | None) -> list[Planned]:
+def _turn(
+    db: Db,
+    frame: Frame,
+    hand: Hand,
+    settled: Sequence[tuple[Planned, Receipt]],
+    chunk: Sequence[Planned],
+    outcome: Outcome,
+    fence: Fence | None,
+) -> list[Planned]:
     """Settle what was answered, open what comes next: one transaction. Returns what was opened; a step whose slot another
     flow holds stays out, to be decided again later."""
     for planned, receipt in settled:
@@ -106,7 +123,9 @@ def _turn(db: Db, frame: Frame, hand: Hand, settled: Sequence[tuple[Planned, Rec
     return opened
 
 
-async def _send_chunk(ports: Ports, sender: Sender, frame: Frame, chunk: Sequence[Planned]) -> list[tuple[Planned, Receipt]]:
+async def _send_chunk(
+    ports: Ports, sender: Sender, frame: Frame, chunk: Sequence[Planned]
+) -> list[tuple[Planned, Receipt]]:
     """Send a chunk's operations, grouped as the vendor takes them; what a reply does not mention is unknown."""
     by_op = {op.op: planned for planned in chunk for op in planned.operations}
     receipts: dict[str, Receipt] = {}
@@ -121,9 +140,13 @@ async def _send_chunk(ports: Ports, sender: Sender, frame: Frame, chunk: Sequenc
 
             async def one(batch: Batch) -> tuple[Receipt, ...]:
                 assert resource.send is not None  # noqa: B023 - awaited within this turn of the loop
-                return await sender.run(connection, resource.send(connection.site(ports.clock.now(), resource.name), batch))  # noqa: B023
+                return await sender.run(
+                    connection, resource.send(connection.site(ports.clock.now(), resource.name), batch)
+                )  # noqa: B023
 
-            for batch, answers in zip(batches, await gather_limited(resource.can.parallel, [one(batch) for batch in batches]), strict=True):
+            for batch, answers in zip(
+                batches, await gather_limited(resource.can.parallel, [one(batch) for batch in batches]), strict=True
+            ):
                 answered = {receipt.op: receipt for receipt in answers}
                 receipts |= {op.op: answered.get(op.op, Receipt(op.op, "unknown")) for op in batch.operations}
     return [(planned, receipts[op]) for op, planned in by_op.items()]

@@ -38,12 +38,18 @@ def stream_of(ports: Ports, connection: Connection, resource: Resource) -> Strea
     return ports.store.run(streams.ensure, connection.name, resource.name)
 
 
-async def fetch(ports: Ports, sender: Sender, connection: Connection, resource: Resource, *, tombstones: bool = True) -> Fetched:
+async def fetch(
+    ports: Ports, sender: Sender, connection: Connection, resource: Resource, *, tombstones: bool = True
+) -> Fetched:
     """Read what changed since last time (or all, the first time), and the deletions that another feed lists."""
     stream = await ports.store.tx(streams.ensure, connection.name, resource.name)
     name = f"stream {stream.name}"
     if await ports.store.tx(leases.take, name, ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS) is None:
-        raise RetryLater(f"{stream.name} is being read by another worker.", at=ports.clock.now() + 60, remedy="Run again when it is done.")
+        raise RetryLater(
+            f"{stream.name} is being read by another worker.",
+            at=ports.clock.now() + 60,
+            remedy="Run again when it is done.",
+        )
     try:
         fetched = await _read_on(ports, sender, connection, resource, stream)
     finally:
@@ -73,9 +79,17 @@ async def _read_on(ports: Ports, sender: Sender, connection: Connection, resourc
         await ports.point("page received")
         taken = await ports.store.tx(_store_page, connection, resource, stream, page, ports.clock.now())
         await ports.point("page stored")
-        await ports.store.tx(leases.take, f"stream {stream.name}", ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS)
+        await ports.store.tx(
+            leases.take, f"stream {stream.name}", ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS
+        )
         stream = await ports.store.tx(streams.get, stream.id)
-        total = Fetched(stream, total.pages + 1, total.new + len(taken.new), total.changed + len(taken.changed), total.gone + len(taken.gone))
+        total = Fetched(
+            stream,
+            total.pages + 1,
+            total.new + len(taken.new),
+            total.changed + len(taken.changed),
+            total.gone + len(taken.gone),
+        )
         if total.pages % 10 == 0:
             ports.tell(f"{stream.name}: {total.pages} pages read")
         if page.next is None:
@@ -97,15 +111,28 @@ def _store_page(db: Db, connection: Connection, resource: Resource, stream: Stre
     return taken
 
 
-def take_items(db: Db, connection: Connection, resource: Resource, stream: Stream, items: Sequence[Item], *, at: float) -> Taken:
+def take_items(
+    db: Db, connection: Connection, resource: Resource, stream: Stream, items: Sequence[Item], *, at: float
+) -> Taken:
     """Decode and store items; those whose raw content is as last time are only marked as seen."""
     assert resource.decode is not None or not items
-    digests = {item.native: db.vault.digest(canonical([item.fields, list(connection.own.get(resource.name, ()))])) for item in items}
+    digests = {
+        item.native: db.vault.digest(canonical([item.fields, list(connection.own.get(resource.name, ()))]))
+        for item in items
+    }
     known = observations.raw_digests(db, stream.id, digests)
-    same = [(item.native, item.version, digests[item.native]) for item in items if known.get(item.native) == digests[item.native]]
+    same = [
+        (item.native, item.version, digests[item.native])
+        for item in items
+        if known.get(item.native) == digests[item.native]
+    ]
     observations.touch_known(db, stream.id, same, at=at, scan=stream.scan)
     site = connection.site(at, resource.name)
-    fresh = [decoded(connection, resource, site, item, digests[item.native]) for item in items if known.get(item.native) != digests[item.native]]
+    fresh = [
+        decoded(connection, resource, site, item, digests[item.native])
+        for item in items
+        if known.get(item.native) != digests[item.native]
+    ]
     return observations.take_in(db, stream.id, fresh, at=at, scan=stream.scan)
 
 
@@ -115,7 +142,16 @@ def decoded(connection: Connection, resource: Resource, site: object, item: Item
     result = resource.decode(site, item)  # type: ignore[arg-type]
     record = result.record
     _ = connection
-    return Seen(item.native, record, resource.entity, item.version, item.modified_at, raw_digest, record.entity.match_keys(), result.problems)
+    return Seen(
+        item.native,
+        record,
+        resource.entity,
+        item.version,
+        item.modified_at,
+        raw_digest,
+        record.entity.match_keys(),
+        result.problems,
+    )
 
 
 def _by_resource(gone: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -125,7 +161,9 @@ def _by_resource(gone: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-async def look_up(ports: Ports, sender: Sender, connection: Connection, resource: Resource, kind: str, values: Sequence[str]) -> dict[str, Finding]:
+async def look_up(
+    ports: Ports, sender: Sender, connection: Connection, resource: Resource, kind: str, values: Sequence[str]
+) -> dict[str, Finding]:
     """Ask for records by key, in bulk; what is found is stored, and so is the answer "not there" for a look-up by id."""
     if resource.find is None or kind not in resource.can.find:
         raise Bug(f"{connection.name}:{resource.name} cannot be asked by {kind}")
@@ -143,12 +181,16 @@ async def look_up(ports: Ports, sender: Sender, connection: Connection, resource
         return answers
 
     found: dict[str, Finding] = {}
-    for answers in await gather_limited(resource.can.parallel, [ask(number, part) for number, part in enumerate(parts)]):
+    for answers in await gather_limited(
+        resource.can.parallel, [ask(number, part) for number, part in enumerate(parts)]
+    ):
         found |= answers
     return found
 
 
-def _store_findings(db: Db, connection: Connection, resource: Resource, kind: str, answers: dict[str, Finding], at: float) -> None:
+def _store_findings(
+    db: Db, connection: Connection, resource: Resource, kind: str, answers: dict[str, Finding], at: float
+) -> None:
     stream = streams.ensure(db, connection.name, resource.name)
     items = {item.native: item for answer in answers.values() if isinstance(answer, Found) for item in answer.items}
     take_items(db, connection, resource, stream, list(items.values()), at=at)

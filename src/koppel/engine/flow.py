@@ -1,8 +1,8 @@
 """One pass of one flow: take in, due, decide, plan, do, settle. Safe to repeat at any time, killed at any instant.
 
-    plan()   reads, decides and lowers; writes nothing outside
-    sync()   plan() and doing it, under the guard
-    apply()  does exactly a stored plan: refreshes, and refuses each step whose state moved
+plan()   reads, decides and lowers; writes nothing outside
+sync()   plan() and doing it, under the guard
+apply()  does exactly a stored plan: refreshes, and refuses each step whose state moved
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Result(msgspec.Struct, frozen=True):
 class Pass:
     """One pass at work: the frame, the sender with its counters, what was looked at."""
 
-    def __init__(self, ports: Ports, flow: Flow, options: Options, *, transforms: Mapping[str, Transform] = TRANSFORMS) -> None:
+    def __init__(
+        self, ports: Ports, flow: Flow, options: Options, *, transforms: Mapping[str, Transform] = TRANSFORMS
+    ) -> None:
         self.ports, self.flow, self.options = ports, flow, options
         self.sender = Sender(ports)
         self.frame: Frame = make_frame(ports, flow, transforms=transforms)
@@ -99,7 +101,9 @@ class Pass:
         """Poll the streams written to, once: what is seen becomes the target's form of the base."""
         for side in sides:
             if self.frame.listable(side) and not (self.options.light and self.frame.streams[side].complete_at is None):
-                await fetch(self.ports, self.sender, self.frame.connections[side], self.frame.resources[side], tombstones=False)
+                await fetch(
+                    self.ports, self.sender, self.frame.connections[side], self.frame.resources[side], tombstones=False
+                )
         refresh(self.ports, self.frame)
 
     # --- 2. due ----------------------------------------------------------------------------------------------------
@@ -137,7 +141,11 @@ class Pass:
             asked.setdefault(item.native, "retry")
         if not frame.listable("left") and (self.options.refresh or flow.run.refresh is not None):
             linked = subjects.linked_natives(db, frame.streams["left"].id)
-            old = linked if self.options.refresh else observations.older_than(db, frame.streams["left"].id, linked, now - (flow.run.refresh or 0))
+            old = (
+                linked
+                if self.options.refresh
+                else observations.older_than(db, frame.streams["left"].id, linked, now - (flow.run.refresh or 0))
+            )
             asked |= dict.fromkeys(old, "refresh")
             found["left"] += [native for native in old if native not in set(found["left"])]
         return found, asked
@@ -157,11 +165,22 @@ class Pass:
     def _re_examine(self, db: Db, rules: dict[str, str], now: float) -> None:
         assert self.place is not None
         pairs = flows.pairs_of(db, self.flow.id)
-        due.add(db, self.flow.id, [Due("left", left, "flow edited") for left in dict.fromkeys(left for left, _ in pairs)], at=now)
+        due.add(
+            db,
+            self.flow.id,
+            [Due("left", left, "flow edited") for left in dict.fromkeys(left for left, _ in pairs)],
+            at=now,
+        )
         parked = [item for item in work.listed(db, "parked", flow=self.flow.id) if item.code != "in_doubt"]
         due.add(db, self.flow.id, [Due(item.side, item.native, "flow edited") for item in parked], at=now)
         listed = self.frame.listable("left")
-        flows.move(db, self.flow.id, Position(self.flow.digest, rules, 0 if listed else self.place.left_seq, 0 if listed else self.place.right_seq))
+        flows.move(
+            db,
+            self.flow.id,
+            Position(
+                self.flow.digest, rules, 0 if listed else self.place.left_seq, 0 if listed else self.place.right_seq
+            ),
+        )
 
     def _start(self) -> dict[SideName, int]:
         """Where a new flow begins to look: at the start; with `take = "intake"` only what is taken in from now on matters on
@@ -173,16 +192,24 @@ class Pass:
     async def _look_up_left(self, natives: list[str], why: dict[str, str]) -> None:
         """Look up what is due on a left that cannot be listed; a look-up of less than a day ago is still good."""
         connection, resource, now = self.frame.connections["left"], self.frame.resources["left"], self.ports.clock.now()
-        seen = await self.ports.store.tx(observations.load, self.frame.streams["left"].id, natives, entity=self.flow.entity)
+        seen = await self.ports.store.tx(
+            observations.load, self.frame.streams["left"].id, natives, entity=self.flow.entity
+        )
         forced = {"refresh", "retry"}
         keep = FRESH if self.flow.run.refresh is None else self.flow.run.refresh
-        wanted = [n for n in natives if n in why and (n not in seen or why[n] in forced or seen[n].seen_at < now - keep)]
+        wanted = [
+            n for n in natives if n in why and (n not in seen or why[n] in forced or seen[n].seen_at < now - keep)
+        ]
         wanted += [n for n in natives if n not in why and n not in seen]
         if not wanted:
             return
         answers = await look_up(self.ports, self.sender, connection, resource, "native", wanted)
-        self.frame.unfound |= {value: answer.problem for value, answer in answers.items() if isinstance(answer, Unknown)}
-        self.absent_problems = {value: answer.problem for value, answer in answers.items() if isinstance(answer, Absent) and answer.problem}
+        self.frame.unfound |= {
+            value: answer.problem for value, answer in answers.items() if isinstance(answer, Unknown)
+        }
+        self.absent_problems = {
+            value: answer.problem for value, answer in answers.items() if isinstance(answer, Absent) and answer.problem
+        }
         self.frame.unfound |= {}
         refresh(self.ports, self.frame)
 
@@ -242,10 +269,16 @@ class Pass:
                 if kind not in resource.can.find:
                     continue
                 answers = await look_up(self.ports, self.sender, connection, resource, kind, list(values))
-                self.frame.absent[far] |= {(kind, value) for value, answer in answers.items() if isinstance(answer, (Absent, Found))}
+                self.frame.absent[far] |= {
+                    (kind, value) for value, answer in answers.items() if isinstance(answer, (Absent, Found))
+                }
 
     def _unclear(self, view: View) -> Step:
-        problem = Problem("unavailable", "the other side could not say whether it is there already; nothing is created on a guess", retry_at=self.ports.clock.now() + 600)
+        problem = Problem(
+            "unavailable",
+            "the other side could not say whether it is there already; nothing is created on a guess",
+            retry_at=self.ports.clock.now() + 600,
+        )
         left, right = (view.own.native, None) if view.anchor == "left" else (None, view.own.native)
         return Step("park", other(view.anchor), left, right, label=view.own.label, problem=problem)
 
@@ -258,7 +291,12 @@ class Pass:
     def _lower(self, db: Db, steps: Sequence[Step], now: float) -> tuple[Planned, ...]:
         frame = self.frame
         targets = {
-            side: observations.load(db, frame.streams[side].id, [s.target for s in steps if s.side == side and s.target and s.kind in WRITES], entity=self.flow.entity)
+            side: observations.load(
+                db,
+                frame.streams[side].id,
+                [s.target for s in steps if s.side == side and s.target and s.kind in WRITES],
+                entity=self.flow.entity,
+            )
             for side in ("left", "right")
         }
         pairs = flows.bases_of(db, self.flow.id, left=[s.left for s in steps if s.left and s.kind in WRITES])
@@ -267,10 +305,14 @@ class Pass:
         for step in steps:
             stored = pairs.get((step.left or "", step.right or ""))
             generation = stored.generation if stored else seq if step.kind == "create" else 0
-            made.append(plans.lower(frame, step, targets[step.side].get(step.target or ""), generation=generation, as_of=now))
+            made.append(
+                plans.lower(frame, step, targets[step.side].get(step.target or ""), generation=generation, as_of=now)
+            )
         return tuple(made)
 
-    def guard(self, steps: Sequence[Planned], vanished: dict[SideName, int], known: dict[SideName, int]) -> Refusal | None:
+    def guard(
+        self, steps: Sequence[Planned], vanished: dict[SideName, int], known: dict[SideName, int]
+    ) -> Refusal | None:
         """Whether the brakes let this plan pass."""
         counted = plans.count(tuple(steps))
         changed = len({(p.step.side, p.step.target) for p in steps if p.step.kind == "update"})
@@ -281,7 +323,10 @@ class Pass:
         """Decide and lower everything due."""
         steps, views = await self.decide(dirty)
         planned = await self.lower(steps)
-        known = {side: await self.ports.store.tx(observations.population, self.frame.streams[side].id) for side in ("left", "right")}
+        known = {
+            side: await self.ports.store.tx(observations.population, self.frame.streams[side].id)
+            for side in ("left", "right")
+        }
         vanished: dict[SideName, int] = {
             "left": sum(1 for view in views if view.anchor == "left" and view.own.gone and view.linked),
             "right": sum(1 for view in views for linked in view.linked if linked.side.gone),
@@ -320,7 +365,9 @@ def _once(steps: Sequence[Step]) -> list[Step]:
 # --- whole runs -------------------------------------------------------------------------------------------------------
 
 
-async def plan_flow(ports: Ports, flow: Flow, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS) -> Plan:  # noqa: B008
+async def plan_flow(
+    ports: Ports, flow: Flow, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS
+) -> Plan:  # noqa: B008
     """A dry run: reads and decides, writes nothing outside. Raises KoppelError."""
     work_ = Pass(ports, flow, options, transforms=transforms)
     await work_.take_in()
@@ -329,28 +376,49 @@ async def plan_flow(ports: Ports, flow: Flow, options: Options = Options(), *, t
     return made
 
 
-async def sync_flow(ports: Ports, flow: Flow, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS) -> Result:  # noqa: B008
+async def sync_flow(
+    ports: Ports, flow: Flow, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS
+) -> Result:  # noqa: B008
     """Plan and do it, under the guard. Never raises for what the run itself can say: see `Result.state`. Raises SignInNeeded
     and SetupError after the run is closed as failed."""
     return await _run(ports, flow, options, None, transforms)
 
 
-async def apply_plan(ports: Ports, flow: Flow, stored: Plan, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS) -> Result:  # noqa: B008
+async def apply_plan(
+    ports: Ports,
+    flow: Flow,
+    stored: Plan,
+    options: Options = Options(),
+    *,
+    transforms: Mapping[str, Transform] = TRANSFORMS,
+) -> Result:  # noqa: B008
     """Do exactly a stored plan. Raises UsageError when it is not of this flow as it is now."""
     if stored.flow != flow.id or stored.flow_digest != flow.digest:
-        raise UsageError(f"The plan was made for flow {stored.flow} as it was then; the flow has been edited since.", remedy=f"Make it again: koppel plan {flow.id} -o plan.json")
+        raise UsageError(
+            f"The plan was made for flow {stored.flow} as it was then; the flow has been edited since.",
+            remedy=f"Make it again: koppel plan {flow.id} -o plan.json",
+        )
     if stored.workspace != options.workspace:
         raise UsageError("The plan was made in another workspace.", remedy="Apply it where it was made.")
     if stored.guard is not None and stored.guard.override not in options.override:
-        raise UsageError(f"The plan is held by a brake: {stored.guard.reason}.", remedy=f"When that is right: koppel apply … --allow {stored.guard.override}")
+        raise UsageError(
+            f"The plan is held by a brake: {stored.guard.reason}.",
+            remedy=f"When that is right: koppel apply … --allow {stored.guard.override}",
+        )
     return await _run(ports, flow, options, stored, transforms)
 
 
-async def _run(ports: Ports, flow: Flow, options: Options, stored: Plan | None, transforms: Mapping[str, Transform]) -> Result:
+async def _run(
+    ports: Ports, flow: Flow, options: Options, stored: Plan | None, transforms: Mapping[str, Transform]
+) -> Result:
     lease = f"flow {flow.id}"
     fence = await ports.store.tx(leases.take, lease, ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS)
     if fence is None:
-        raise RetryLater(f"Flow {flow.id} is being run by another worker.", at=ports.clock.now() + 60, remedy="Run again when it is done.")
+        raise RetryLater(
+            f"Flow {flow.id} is being run by another worker.",
+            at=ports.clock.now() + 60,
+            remedy="Run again when it is done.",
+        )
     run = await ports.store.tx(runs.begin, flow.id, trigger=options.trigger, actor=options.actor, at=ports.clock.now())
     await ports.point("run begun")
     work_ = Pass(ports, flow, options, transforms=transforms)
@@ -411,7 +479,10 @@ class _Rounds:
         """The steps this round may do: under a stored plan exactly its steps, later only what agrees; else all, unless a brake holds."""
         if self.stored is None:
             if plan.guard is not None:
-                self.state, self.message = "stopped", f"{plan.guard.reason}. When that is right, run again with --allow {plan.guard.override}."
+                self.state, self.message = (
+                    "stopped",
+                    f"{plan.guard.reason}. When that is right, run again with --allow {plan.guard.override}.",
+                )
                 return ()
             return plan.steps
         if number > 0:
@@ -455,12 +526,21 @@ class _Rounds:
             assert place is not None
             if self.work.options.only:
                 return
-            self.work.place = Position(self.work.flow.digest, place.fields, self.work.upto["left"], self.work.upto["right"])
+            self.work.place = Position(
+                self.work.flow.digest, place.fields, self.work.upto["left"], self.work.upto["right"]
+            )
             flows.move(db, self.work.flow.id, self.work.place)
 
     async def _close(self) -> Result:
         result = self._result()
-        await self.ports.store.tx(runs.end, self.run, state=result.state, counts=result.counts | {"calls": result.calls}, message=result.message, at=self.ports.clock.now())
+        await self.ports.store.tx(
+            runs.end,
+            self.run,
+            state=result.state,
+            counts=result.counts | {"calls": result.calls},
+            message=result.message,
+            at=self.ports.clock.now(),
+        )
         await self.ports.point("run ended")
         return result
 
@@ -472,13 +552,23 @@ class _Rounds:
         return msgspec.structs.replace(result, next_at=error.at) if isinstance(error, RetryLater) else result
 
     def _result(self) -> Result:
-        counts = {kind: self.total.done.get(kind, 0) for kind in ("create", "update", "archive", "link", "unlink", "ask", "park", "refuse")}
+        counts = {
+            kind: self.total.done.get(kind, 0)
+            for kind in ("create", "update", "archive", "link", "unlink", "ask", "park", "refuse")
+        }
         counts["park"] += self.total.refused
-        counts |= {"refused_by_vendor": self.total.refused, "unknown": self.total.unknown, "moved": len(self.moved), "unchanged": self.first.unchanged if self.first else 0}
+        counts |= {
+            "refused_by_vendor": self.total.refused,
+            "unknown": self.total.unknown,
+            "moved": len(self.moved),
+            "unchanged": self.first.unchanged if self.first else 0,
+        }
         calls: Counter[str] = Counter()
         for (system, _kind), number in self.work.sender.calls.items():
             calls[system] += number
-        empty = Plan(plans.PLAN_FORMAT, "", self.work.flow.id, self.work.flow.digest, {}, 0.0, (), {}, plans.count(()), {})
+        empty = Plan(
+            plans.PLAN_FORMAT, "", self.work.flow.id, self.work.flow.digest, {}, 0.0, (), {}, plans.count(()), {}
+        )
         return Result(
             run=self.run, state=self.state, message=self.message, counts=counts, calls=dict(calls), streams=self.work.streams_read, plan=self.first or empty,
             moved=self.moved, already=self.already, next_at=self.recovered.later,
@@ -492,7 +582,12 @@ class _Rounds:
         self.total.stale += outcome.stale
 
     def _add(self, more: Recovered) -> None:
-        self.recovered = Recovered(self.recovered.landed + more.landed, self.recovered.dropped + more.dropped, self.recovered.parked + more.parked, more.later)
+        self.recovered = Recovered(
+            self.recovered.landed + more.landed,
+            self.recovered.dropped + more.dropped,
+            self.recovered.parked + more.parked,
+            more.later,
+        )
 
 
 def _in_doubt(db: Db, frame: Frame) -> dict[SideName, set[str]]:
@@ -509,7 +604,12 @@ def _in_doubt(db: Db, frame: Frame) -> dict[SideName, set[str]]:
 
 def _was_done(db: Db, frame: Frame, planned: Planned) -> bool:
     if planned.step.kind in WRITES:
-        return any(db.scalar("select count(*) from trail where op = :op and kind in ('created', 'updated', 'archived')", op=op.op) for op in planned.operations)
+        return any(
+            db.scalar(
+                "select count(*) from trail where op = :op and kind in ('created', 'updated', 'archived')", op=op.op
+            )
+            for op in planned.operations
+        )
     if planned.step.kind == "link" and planned.step.left and planned.step.right:
         mine = subjects.of_records(db, frame.streams["left"].id, [planned.step.left]).get(planned.step.left)
         theirs = subjects.of_records(db, frame.streams["right"].id, [planned.step.right]).get(planned.step.right)

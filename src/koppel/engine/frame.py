@@ -60,7 +60,10 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
         policy=Policy(flow=flow, shapes=made, visible=settle),
         connections={"left": left[0], "right": right[0]},
         resources={"left": left[1], "right": right[1]},
-        streams={"left": ports.store.run(streams.ensure, left[0].name, left[1].name), "right": ports.store.run(streams.ensure, right[0].name, right[1].name)},
+        streams={
+            "left": ports.store.run(streams.ensure, left[0].name, left[1].name),
+            "right": ports.store.run(streams.ensure, right[0].name, right[1].name),
+        },
         transforms=transforms,
     )
 
@@ -70,7 +73,11 @@ def refresh(ports: Ports, frame: Frame) -> None:
     for side in ("left", "right"):
         frame.streams[side] = ports.store.run(streams.get, frame.streams[side].id)
     settle = frame.policy.visible
-    frame.policy = Policy(flow=frame.flow, shapes=frame.policy.shapes, visible=Visible(as_of=ports.clock.now(), left=settle.left, right=settle.right))
+    frame.policy = Policy(
+        flow=frame.flow,
+        shapes=frame.policy.shapes,
+        visible=Visible(as_of=ports.clock.now(), left=settle.left, right=settle.right),
+    )
 
 
 def label(record: Record | None, native: str) -> str:
@@ -139,9 +146,13 @@ class Loader:
         found = {native: [m.native for m in lefts.get(member.subject, [])] for native, member in members.items()}
         free = [native for native in right if not found.get(native)]
         seen = observations.load(db, streams_["right"].id, free, entity=self.entity)
-        keys = {native: match_values(self.frame.flow, o.record) for native, o in seen.items() if o.record and not o.gone}
+        keys = {
+            native: match_values(self.frame.flow, o.record) for native, o in seen.items() if o.record and not o.gone
+        }
         carriers = observations.carriers(db, streams_["left"].id, {key for several in keys.values() for key in several})
-        return found | {native: sorted({c for key in keys.get(native, ()) for c in carriers.get(key, ())}) for native in free}
+        return found | {
+            native: sorted({c for key in keys.get(native, ()) for c in carriers.get(key, ())}) for native in free
+        }
 
     def _views(self, anchor: SideName, natives: list[str]) -> list[View]:
         db, frame, far = self.db, self.frame, other(anchor)
@@ -153,10 +164,14 @@ class Loader:
         wanted = {key for several in keys.values() for key in several}
         candidates = observations.carriers(db, far_stream, wanted)
         twins = observations.carriers(db, near_stream, wanted)
-        far_natives = {m.native for several in partners.values() for m in several} | {n for several in candidates.values() for n in several}
+        far_natives = {m.native for several in partners.values() for m in several} | {
+            n for several in candidates.values() for n in several
+        }
         far_seen = observations.load(db, far_stream, far_natives, entity=self.entity)
         far_members = subjects.of_records(db, far_stream, far_natives)
-        twin_seen = observations.load(db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity)
+        twin_seen = observations.load(
+            db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity
+        )
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
         items = self._items(natives)
         made: list[View] = []
@@ -165,7 +180,11 @@ class Loader:
             side = side_of(frame, anchor, mine) if mine else Side(native, {}, "", label=native, gone=False)
             member = members.get(native)
             linked = [
-                Linked(side_of(frame, far, far_seen[p.native]), _base(bases, anchor, native, p.native), follower=p.role == "follower")
+                Linked(
+                    side_of(frame, far, far_seen[p.native]),
+                    _base(bases, anchor, native, p.native),
+                    follower=p.role == "follower",
+                )
                 for p in (partners.get(member.subject, []) if member else [])
                 if p.native in far_seen
             ]
@@ -181,9 +200,18 @@ class Loader:
                     anchor,
                     side,
                     tuple(linked),
-                    tuple(Candidate(side_of(frame, far, far_seen[n]), tuple(by), taken=n in far_members) for n, by in sorted(found.items()) if by and n in far_seen),
-                    twins=tuple(label((twin_seen.get(n) or own[n]).record, n) for n in sorted(same) if n in twin_seen or n in own),
-                    absence_known=frame.streams[far].complete_at is not None or all(key in frame.absent[far] for key in side.keys),
+                    tuple(
+                        Candidate(side_of(frame, far, far_seen[n]), tuple(by), taken=n in far_members)
+                        for n, by in sorted(found.items())
+                        if by and n in far_seen
+                    ),
+                    twins=tuple(
+                        label((twin_seen.get(n) or own[n]).record, n)
+                        for n in sorted(same)
+                        if n in twin_seen or n in own
+                    ),
+                    absence_known=frame.streams[far].complete_at is not None
+                    or all(key in frame.absent[far] for key in side.keys),
                     waiting=self._waiting(anchor, native, paired),
                     answers={item.field: item.answer for item in items.get(native, ()) if item.state == "answered"},
                     unfound=frame.unfound.get(native) if anchor == "left" else None,
@@ -193,7 +221,11 @@ class Loader:
 
     def _waiting(self, anchor: SideName, native: str, paired: set[str]) -> bool:
         near, far = self.frame.streams[anchor].id, self.frame.streams[other(anchor)].id
-        return (far, f"from {native}") in self.slots or (near, f"record {native}") in self.slots or any((far, f"record {n}") in self.slots or (near, f"from {n}") in self.slots for n in paired)
+        return (
+            (far, f"from {native}") in self.slots
+            or (near, f"record {native}") in self.slots
+            or any((far, f"record {n}") in self.slots or (near, f"from {n}") in self.slots for n in paired)
+        )
 
     def _items(self, natives: list[str]) -> dict[str, list[work.Item]]:
         found: dict[str, list[work.Item]] = {}

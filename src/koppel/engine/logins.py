@@ -48,12 +48,18 @@ class Logins:
         outcome = await self._drive(connection, redeem(connection.settings, code, self.ports.clock.now()))
         if not isinstance(outcome, Refreshed):
             reason = outcome.reason if isinstance(outcome, Dead) else "the vendor gave no tokens"
-            raise SignInNeeded(f"{connection.name}: the code is not accepted: {reason}", login=connection.login, remedy="Open the sign-in link again and paste the new code within three minutes.")
+            raise SignInNeeded(
+                f"{connection.name}: the code is not accepted: {reason}",
+                login=connection.login,
+                remedy="Open the sign-in link again and paste the new code within three minutes.",
+            )
         await self.keep(connection, outcome.tokens)
 
     async def keep(self, connection: Connection, tokens: Tokens) -> None:
         """Store a pair durably: before anybody uses it."""
-        await self.ports.store.durable(secrets.put, _name(connection), msgspec.to_builtins(tokens), at=self.ports.clock.now())
+        await self.ports.store.durable(
+            secrets.put, _name(connection), msgspec.to_builtins(tokens), at=self.ports.clock.now()
+        )
 
     def remedy(self, connection: Connection) -> str:
         """What a person must do when the login is dead."""
@@ -64,7 +70,9 @@ class Logins:
     async def _stored(self, connection: Connection) -> Tokens:
         found = await self.ports.store.tx(secrets.get, _name(connection))
         if found is None:
-            raise SignInNeeded(f"{connection.name} is not signed in.", login=connection.login, remedy=self.remedy(connection))
+            raise SignInNeeded(
+                f"{connection.name} is not signed in.", login=connection.login, remedy=self.remedy(connection)
+            )
         return msgspec.convert(found[0], Tokens)
 
     async def _refresh(self, connection: Connection, seen: Tokens, *, forced: bool = False) -> Tokens:
@@ -78,7 +86,10 @@ class Logins:
             if stored.access != seen.access:
                 return stored
         else:
-            raise RetryLater(f"{connection.name}: another worker has been refreshing the sign-in for two minutes.", at=ports.clock.now() + 60)
+            raise RetryLater(
+                f"{connection.name}: another worker has been refreshing the sign-in for two minutes.",
+                at=ports.clock.now() + 60,
+            )
         try:
             return await self._refresh_alone(connection, seen, forced=forced)
         finally:
@@ -91,7 +102,9 @@ class Logins:
         if stored.access != seen.access or (state == "fresh" and not forced):
             return stored
         if state == "dead" or auth.refresh is None:
-            raise SignInNeeded(f"{connection.name}: the sign-in has expired.", login=connection.login, remedy=self.remedy(connection))
+            raise SignInNeeded(
+                f"{connection.name}: the sign-in has expired.", login=connection.login, remedy=self.remedy(connection)
+            )
         outcome = await self._drive(connection, auth.refresh(connection.settings, stored, now))
         if isinstance(outcome, Refreshed):
             await self.ports.point("token received")
@@ -99,7 +112,11 @@ class Logins:
             await self.ports.point("token stored")
             return outcome.tokens
         if isinstance(outcome, Dead):
-            raise SignInNeeded(f"{connection.name}: the sign-in is dead: {outcome.reason}", login=connection.login, remedy=self.remedy(connection))
+            raise SignInNeeded(
+                f"{connection.name}: the sign-in is dead: {outcome.reason}",
+                login=connection.login,
+                remedy=self.remedy(connection),
+            )
         return await self._stored(connection)
 
     async def _drive(self, connection: Connection, exchange: Exchange[RefreshOutcome]) -> RefreshOutcome:

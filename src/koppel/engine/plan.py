@@ -67,7 +67,12 @@ def operation_id(flow: str, step: Step, stream: str, generation: int) -> str:
     """Deterministic, 20 base-32 characters (vendors' reference fields are short): the same decision has the same id, and
     re-creating after an unlink another."""
     about = step.source if step.kind == "create" else step.target
-    digest = blake2b(msgspec.json.encode([flow, stream, step.kind, about, step.values if step.kind != "create" else None, generation]), digest_size=13).digest()
+    digest = blake2b(
+        msgspec.json.encode(
+            [flow, stream, step.kind, about, step.values if step.kind != "create" else None, generation]
+        ),
+        digest_size=13,
+    ).digest()
     number = int.from_bytes(digest, "big")
     return "".join(OP_ALPHABET[(number >> (5 * i)) & 31] for i in range(20))
 
@@ -100,7 +105,10 @@ def _path(key: str) -> str:
 def count(steps: tuple[Planned, ...]) -> dict[str, int]:
     """Steps by kind."""
     counted = Counter(planned.step.kind for planned in steps)
-    return {kind: counted.get(kind, 0) for kind in ("create", "update", "archive", "link", "unlink", "ask", "park", "refuse", "agree")}
+    return {
+        kind: counted.get(kind, 0)
+        for kind in ("create", "update", "archive", "link", "unlink", "ask", "park", "refuse", "agree")
+    }
 
 
 def price(frame: Frame, steps: tuple[Planned, ...]) -> dict[str, int]:
@@ -116,7 +124,11 @@ def price(frame: Frame, steps: tuple[Planned, ...]) -> dict[str, int]:
 
 def look_ups(frame: Frame, calls: Counter[tuple[str, str]]) -> tuple[LookUps, ...]:
     """What was looked up and what it cost, from the calls made and the prices the resources state."""
-    prices = {(frame.connections[side].system.name, p.call): p for side in ("left", "right") for p in frame.resources[side].can.prices}
+    prices = {
+        (frame.connections[side].system.name, p.call): p
+        for side in ("left", "right")
+        for p in frame.resources[side].can.prices
+    }
     made: list[LookUps] = []
     for (system, kind), number in sorted(calls.items()):
         price_ = prices.get((system, kind))
@@ -140,9 +152,13 @@ def decode(data: bytes, *, file: str) -> Plan:
     try:
         plan = msgspec.json.decode(data, type=Plan)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise UsageError(f"{file} is not a plan: {error}.", remedy="Make one with `koppel plan FLOW -o plan.json`.") from None
+        raise UsageError(
+            f"{file} is not a plan: {error}.", remedy="Make one with `koppel plan FLOW -o plan.json`."
+        ) from None
     if plan.format != PLAN_FORMAT:
-        raise UsageError(f"{file} is a plan of format {plan.format}; this Koppel reads {PLAN_FORMAT}.", remedy="Make the plan again.")
+        raise UsageError(
+            f"{file} is a plan of format {plan.format}; this Koppel reads {PLAN_FORMAT}.", remedy="Make the plan again."
+        )
     return plan
 
 

@@ -46,7 +46,9 @@ class Connection:
 
     def site(self, as_of: float, resource: str = "") -> Site:
         """Where a resource function works."""
-        return Site(connection=self.name, settings=self.settings, facts=self.facts, as_of=as_of, own=self.own.get(resource, ()))
+        return Site(
+            connection=self.name, settings=self.settings, facts=self.facts, as_of=as_of, own=self.own.get(resource, ())
+        )
 
     def resource(self, name: str) -> Resource:
         """A resource of its system. Raises KeyError."""

@@ -56,13 +56,17 @@ def _askable(ports: Ports, frame: Frame, intent: Intent) -> float:
     return (intent.sent_at or intent.opened_at) + ports.timeout + can.settles_after
 
 
-async def _probe(ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[int, str], ready: Sequence[Intent], result: Recovered) -> None:
+async def _probe(
+    ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[int, str], ready: Sequence[Intent], result: Recovered
+) -> None:
     side = ready[0].side
     connection, resource = frame.connections[side], frame.resources[side]  # type: ignore[index]
     operations = {intent.op: msgspec.convert(intent.body["operation"], Operation) for intent in ready}
     traces: dict[str, Trace] = {}
     if resource.probe is not None:
-        traces = await sender.run(connection, resource.probe(connection.site(ports.clock.now(), resource.name), tuple(operations.values())))
+        traces = await sender.run(
+            connection, resource.probe(connection.site(ports.clock.now(), resource.name), tuple(operations.values()))
+        )
     await ports.point("probe answered")
     hand = Hand(*hand_run, ports.clock.now())
     for intent in ready:
@@ -75,8 +79,27 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
     planned = msgspec.convert(intent.body["planned"], Planned)
     anchor = Due("left" if planned.step.left else "right", settle.anchor_of(planned.step), "waiting")
     if isinstance(trace, CannotTell):
-        body = {"label": planned.step.label, "text": str(trace.problem), "problem": as_json(trace.problem), "choices": [{"answer": "happened"}, {"answer": "did_not"}], "left": planned.step.left, "right": planned.step.right}
-        work.put(db, "parked", flow=frame.flow.id, side="left", native=settle.anchor_of(planned.step), field="", code="in_doubt", body=body, at=hand.at, run=hand.run, op=intent.op)
+        body = {
+            "label": planned.step.label,
+            "text": str(trace.problem),
+            "problem": as_json(trace.problem),
+            "choices": [{"answer": "happened"}, {"answer": "did_not"}],
+            "left": planned.step.left,
+            "right": planned.step.right,
+        }
+        work.put(
+            db,
+            "parked",
+            flow=frame.flow.id,
+            side="left",
+            native=settle.anchor_of(planned.step),
+            field="",
+            code="in_doubt",
+            body=body,
+            at=hand.at,
+            run=hand.run,
+            op=intent.op,
+        )
         intents.mark_doubt(db, [intent.op], at=hand.at)
         result.parked += 1
         return
@@ -84,7 +107,9 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
         intents.close(db, [intent.op])
         result.dropped += 1
     elif intent.kind == "create" or _moved(db, frame, planned, trace, hand.at):
-        settle.settle_receipt(db, frame, hand, planned, Receipt(intent.op, "done", trace.native, trace.item), probed=True)
+        settle.settle_receipt(
+            db, frame, hand, planned, Receipt(intent.op, "done", trace.native, trace.item), probed=True
+        )
         result.landed += 1
     else:  # an update that shows what was there before: it did not happen; decided again, it is idempotent
         intents.close(db, [intent.op])
@@ -100,8 +125,14 @@ def _moved(db: Db, frame: Frame, planned: Planned, trace: Landed, at: float) -> 
     if trace.item is None:
         return False
     settle.keep_item(db, frame, step.side, trace.item, at=at)
-    seen = observations.load(db, frame.streams[step.side].id, [trace.native], entity=frame.flow.entity).get(trace.native)
+    seen = observations.load(db, frame.streams[step.side].id, [trace.native], entity=frame.flow.entity).get(
+        trace.native
+    )
     if seen is None:
         return False
     shown = side_of(frame, step.side, seen).values
-    return any(key in frame.policy.shapes and not frame.policy.shapes[key].same_on(step.side, shown.get(key), step.before.get(key)) for key in step.values)
+    return any(
+        key in frame.policy.shapes
+        and not frame.policy.shapes[key].same_on(step.side, shown.get(key), step.before.get(key))
+        for key in step.values
+    )

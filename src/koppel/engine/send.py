@@ -42,7 +42,9 @@ class HttpTransport:
                     verify = ssl.create_default_context()
                     verify.load_verify_locations(bundle)
                 except (OSError, ssl.SSLError) as error:
-                    raise SetupError(f"The CA bundle {bundle} cannot be read: {error}.", remedy="Give the path of a PEM file.") from None
+                    raise SetupError(
+                        f"The CA bundle {bundle} cannot be read: {error}.", remedy="Give the path of a PEM file."
+                    ) from None
             self._clients[bundle] = httpx2.AsyncClient(verify=verify, follow_redirects=False, trust_env=bundle is None)
         return self._clients[bundle]
 
@@ -51,12 +53,20 @@ class HttpTransport:
         try:
             url = httpx2.URL(request.url)
             client = self._client(url.host)
-            reply = await client.request(request.method, url, headers=request.headers, content=request.body or None, timeout=httpx2.Timeout(timeout, connect=15.0))
+            reply = await client.request(
+                request.method,
+                url,
+                headers=request.headers,
+                content=request.body or None,
+                timeout=httpx2.Timeout(timeout, connect=15.0),
+            )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             return NotSent(str(error) or type(error).__name__)
         except httpx2.TransportError as error:
             return NoReply(str(error) or type(error).__name__)
-        return Response(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
+        return Response(
+            reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content
+        )
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -101,11 +111,18 @@ class Sender:
                 return reply
             if verdict.kind == "sign_in":
                 if renewed or not await self.logins.renew(connection, tokens):
-                    raise SignInNeeded(f"{connection.name}: the sign-in is not accepted{_said(verdict)}.", login=connection.login, remedy=self.logins.remedy(connection))
+                    raise SignInNeeded(
+                        f"{connection.name}: the sign-in is not accepted{_said(verdict)}.",
+                        login=connection.login,
+                        remedy=self.logins.remedy(connection),
+                    )
                 renewed = True
             elif verdict.kind == "setup":
                 text = verdict.problem.text if verdict.problem else f"the vendor answers {reply.status}"
-                raise SetupError(f"{connection.name}: {text}{_said(verdict)}.", remedy="Mend the right, licence or setting at the vendor, then run again.")
+                raise SetupError(
+                    f"{connection.name}: {text}{_said(verdict)}.",
+                    remedy="Mend the right, licence or setting at the vendor, then run again.",
+                )
             else:
                 why = f"{connection.name}: {'a limit is reached' if verdict.kind == 'throttled' else f'unavailable ({reply.status})'}{_said(verdict)}"
                 at = verdict.retry_at
@@ -136,7 +153,11 @@ class Sender:
         now = self.ports.clock.now()
         wait_until = at if at is not None else now + BACKOFF[min(tries, len(BACKOFF) - 1)]
         if tries >= TRIES or wait_until - now > self.ports.patience:
-            raise RetryLater(f"{why}; nothing is lost.", at=max(wait_until, now + 60), remedy=f"It goes on by itself at the next run after {_clock_text(max(wait_until, now + 60))}.")
+            raise RetryLater(
+                f"{why}; nothing is lost.",
+                at=max(wait_until, now + 60),
+                remedy=f"It goes on by itself at the next run after {_clock_text(max(wait_until, now + 60))}.",
+            )
         self.ports.tell(f"{why}; waiting {max(0, round(wait_until - now))} s")
         await self.ports.clock.sleep(wait_until - now + 0.05)
         _ = connection
@@ -152,23 +173,42 @@ class Sender:
                 return
             if until - now > self.ports.patience:
                 raise RetryLater(
-                    f"{connection.name}: the vendor's allowance is used up; nothing is lost.", at=until, remedy=f"It goes on by itself at the next run after {_clock_text(until)}."
+                    f"{connection.name}: the vendor's allowance is used up; nothing is lost.",
+                    at=until,
+                    remedy=f"It goes on by itself at the next run after {_clock_text(until)}.",
                 )
-            self.ports.tell(f"{connection.name}: the vendor's allowance is used up; waiting {max(0, round(until - now))} s")
+            self.ports.tell(
+                f"{connection.name}: the vendor's allowance is used up; waiting {max(0, round(until - now))} s"
+            )
             await self.ports.clock.sleep(until - now + 0.05)
 
     async def _read(self, connection: Connection, request: Request, reply: Response) -> Verdict:
         system, now = connection.system, self.ports.clock.now()
         verdict = system.verdict(request, reply, now)
         readings = system.readings(request, reply, now)
-        errors = [(b, key) for b in system.budgets if b.counts == "errors" and verdict.counts_as_error and (key := b.key(request)) is not None]
+        errors = [
+            (b, key)
+            for b in system.budgets
+            if b.counts == "errors" and verdict.counts_as_error and (key := b.key(request)) is not None
+        ]
         if readings or errors:
 
             def note(db: Db) -> None:
                 for r in readings:
-                    budgets.correct(db, system.name, r.name, r.key, allowed=r.limit, remaining=r.remaining, reset_at=r.reset_at)
+                    budgets.correct(
+                        db, system.name, r.name, r.key, allowed=r.limit, remaining=r.remaining, reset_at=r.reset_at
+                    )
                 for budget, key in errors:
-                    budgets.spend(db, system.name, budget.name, key, allowed=budget.limit, reserve=-budget.limit, reset_at=window_end(budget, now), at=now)
+                    budgets.spend(
+                        db,
+                        system.name,
+                        budget.name,
+                        key,
+                        allowed=budget.limit,
+                        reserve=-budget.limit,
+                        reset_at=window_end(budget, now),
+                        at=now,
+                    )
 
             await self.ports.store.tx(note)
         return verdict
@@ -188,7 +228,9 @@ def _spend(db: Db, system: str, owed: list[tuple[Budget, str]], now: float, inte
             return until
     for budget, key in owed:
         if budget.counts == "calls":
-            budgets.spend(db, system, budget.name, key, allowed=budget.limit, reserve=0, reset_at=window_end(budget, now), at=now)
+            budgets.spend(
+                db, system, budget.name, key, allowed=budget.limit, reserve=0, reset_at=window_end(budget, now), at=now
+            )
     return None
 
 

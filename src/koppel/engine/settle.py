@@ -46,7 +46,9 @@ def join(db: Db, frame: Frame, hand: Hand, left: str, right: str, *, why: str, f
         subjects.join(db, subject, left_stream, left, role="main", why=why, at=hand.at)
     if theirs is None:
         taken = any(m.role == "main" for m in subjects.of_subjects(db, right_stream, [subject]).get(subject, []))
-        subjects.join(db, subject, right_stream, right, role="follower" if follower or taken else "main", why=why, at=hand.at)
+        subjects.join(
+            db, subject, right_stream, right, role="follower" if follower or taken else "main", why=why, at=hand.at
+        )
     return subject
 
 
@@ -60,7 +62,17 @@ def subject_of(db: Db, frame: Frame, left: str | None, right: str | None) -> str
     return None
 
 
-def rebase(db: Db, frame: Frame, left: str, right: str, subject: str, *, written: dict[SideName, dict[str, Written]] | None = None, prov: dict[str, int] | None = None, follower: bool = False) -> Merged:
+def rebase(
+    db: Db,
+    frame: Frame,
+    left: str,
+    right: str,
+    subject: str,
+    *,
+    written: dict[SideName, dict[str, Written]] | None = None,
+    prov: dict[str, int] | None = None,
+    follower: bool = False,
+) -> Merged:
     """Merge the pair as it is in the store now and write down what is agreed; returns the merge.
 
     `written` adds values on their way. The fast-path digests are set only when nothing is left to do for the pair (P3); one
@@ -69,24 +81,48 @@ def rebase(db: Db, frame: Frame, left: str, right: str, subject: str, *, written
     stored = flows.bases_of(db, frame.flow.id, left=[left]).get((left, right))
     base = stored.base if stored else Base()
     if written:
-        base = msgspec.structs.replace(base, written_left=base.written_left | written.get("left", {}), written_right=base.written_right | written.get("right", {}))
+        base = msgspec.structs.replace(
+            base,
+            written_left=base.written_left | written.get("left", {}),
+            written_right=base.written_right | written.get("right", {}),
+        )
     sides: dict[SideName, Side] = {}
     for side, native in (("left", left), ("right", right)):
         seen = observations.load(db, frame.streams[side].id, [native], entity=frame.flow.entity).get(native)
         sides[side] = side_of(frame, side, seen) if seen else Side(native, {}, "")
     known = all(side.digest for side in sides.values())
-    wanted = {k: s for k, s in frame.policy.shapes.items() if s.rule.when != "create" and (s.fact or not (follower and frame.flow.match.shared_key == "facts"))}
+    wanted = {
+        k: s
+        for k, s in frame.policy.shapes.items()
+        if s.rule.when != "create" and (s.fact or not (follower and frame.flow.match.shared_key == "facts"))
+    }
     broken = {p.field for side in sides.values() for p in side.problems}
     readable = {key: shape for key, shape in wanted.items() if key not in broken}
     merged = Merged()
     if known:
         l, r = sides["left"], sides["right"]
-        now = {key: Now(left=l.values.get(key), right=r.values.get(key), left_at=l.modified_at, right_at=r.modified_at) for key in readable}
+        now = {
+            key: Now(left=l.values.get(key), right=r.values.get(key), left_at=l.modified_at, right_at=r.modified_at)
+            for key in readable
+        }
         merged = merge(readable, now, base, visible=frame.policy.visible)
         base = _agreed(base, merged.agreed, prov or {})
-    settled = known and not (merged.to["left"] or merged.to["right"] or merged.asks or merged.parks or merged.waiting or broken & {*wanted}) and not any(s.excluded or s.gone for s in sides.values())
+    settled = (
+        known
+        and not (
+            merged.to["left"]
+            or merged.to["right"]
+            or merged.asks
+            or merged.parks
+            or merged.waiting
+            or broken & {*wanted}
+        )
+        and not any(s.excluded or s.gone for s in sides.values())
+    )
     digests = (sides["left"].digest, sides["right"].digest) if settled else ("", "")
-    flows.save_bases(db, frame.flow.id, [StoredBase(left, right, subject, base, *digests, (stored.generation if stored else 0) + 1)])
+    flows.save_bases(
+        db, frame.flow.id, [StoredBase(left, right, subject, base, *digests, (stored.generation if stored else 0) + 1)]
+    )
     return merged
 
 
@@ -95,7 +131,11 @@ def agree(db: Db, frame: Frame, step: Step, subject: str, *, prov: dict[str, int
     assert step.left is not None and step.right is not None  # noqa: PT018 - both are needed below
     stored = flows.bases_of(db, frame.flow.id, left=[step.left]).get((step.left, step.right))
     base = _agreed(stored.base if stored else Base(), step.agreed, prov)
-    flows.save_bases(db, frame.flow.id, [StoredBase(step.left, step.right, subject, base, "", "", stored.generation if stored else 0)])
+    flows.save_bases(
+        db,
+        frame.flow.id,
+        [StoredBase(step.left, step.right, subject, base, "", "", stored.generation if stored else 0)],
+    )
     rebase(db, frame, step.left, step.right, subject, follower=step.follower)
 
 
@@ -112,11 +152,26 @@ def _agreed(base: Base, agreed: dict[str, tuple[Json, Json]], prov: dict[str, in
 # --- the trail ------------------------------------------------------------------------------------------------------
 
 
-def record(db: Db, frame: Frame, hand: Hand, kind: str, step: Step, *, subject: str | None, op: str | None = None, extra: dict[str, Json] | None = None) -> int:
+def record(
+    db: Db,
+    frame: Frame,
+    hand: Hand,
+    kind: str,
+    step: Step,
+    *,
+    subject: str | None,
+    op: str | None = None,
+    extra: dict[str, Json] | None = None,
+) -> int:
     """One trail entry about a step; refs, values and reasons lie in the sealed payload."""
-    refs = {side: str(frame.ref(side, native)) for side, native in (("left", step.left), ("right", step.right)) if native}
+    refs = {
+        side: str(frame.ref(side, native)) for side, native in (("left", step.left), ("right", step.right)) if native
+    }
     data: dict[str, Json] = {"flow": frame.flow.id, "label": step.label, "target": step.side, **refs}
-    changed = {key: {"before": step.before.get(key), "after": value, "because": step.because.get(key, "")} for key, value in step.values.items()}
+    changed = {
+        key: {"before": step.before.get(key), "after": value, "because": step.because.get(key, "")}
+        for key, value in step.values.items()
+    }
     if changed:
         data["fields"] = changed
     if step.because.get(""):
@@ -137,7 +192,15 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         assert subject is not None
         prov: dict[str, int] = {}
         if any(text for text in step.because.values()):  # adopted or left as it is: said once
-            entry = record(db, frame, hand, "agreed", step, subject=subject, extra={"kept": {key: list(step.agreed[key]) for key in step.because}})
+            entry = record(
+                db,
+                frame,
+                hand,
+                "agreed",
+                step,
+                subject=subject,
+                extra={"kept": {key: list(step.agreed[key]) for key in step.because}},
+            )
             prov = dict.fromkeys(step.because, entry)
         agree(db, frame, step, subject, prov=prov)
         return False
@@ -154,11 +217,37 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     which: work.List = "ask" if step.kind == "ask" else "parked"
     assert step.problem is not None
     before = {item.id for item in work.about(db, frame.flow.id, "left", [anchor])}
-    body: dict[str, Json] = {"label": step.label, "text": str(step.problem), "problem": as_json(step.problem), "choices": list(step.choices), "left": step.left, "right": step.right}
-    number = work.put(db, which, flow=frame.flow.id, side="left", native=anchor, field=_item_field(step), code=step.problem.code, body=body, at=hand.at, run=hand.run, next_at=step.problem.retry_at)
+    body: dict[str, Json] = {
+        "label": step.label,
+        "text": str(step.problem),
+        "problem": as_json(step.problem),
+        "choices": list(step.choices),
+        "left": step.left,
+        "right": step.right,
+    }
+    number = work.put(
+        db,
+        which,
+        flow=frame.flow.id,
+        side="left",
+        native=anchor,
+        field=_item_field(step),
+        code=step.problem.code,
+        body=body,
+        at=hand.at,
+        run=hand.run,
+        next_at=step.problem.retry_at,
+    )
     if number in before:
         return False
-    record(db, frame, hand, "asked" if which == "ask" else "parked", step, subject=subject_of(db, frame, step.left, step.right))
+    record(
+        db,
+        frame,
+        hand,
+        "asked" if which == "ask" else "parked",
+        step,
+        subject=subject_of(db, frame, step.left, step.right),
+    )
     return True
 
 
@@ -196,7 +285,9 @@ def open_operations(db: Db, frame: Frame, hand: Hand, planned: Iterable[Planned]
     intents.open_intents(db, rows)
 
 
-def settle_receipt(db: Db, frame: Frame, hand: Hand, planned: Planned, receipt: Receipt, *, probed: bool = False) -> str:
+def settle_receipt(
+    db: Db, frame: Frame, hand: Hand, planned: Planned, receipt: Receipt, *, probed: bool = False
+) -> str:
     """What became of an operation; returns done | refused | stale | unknown."""
     step = planned.step
     if receipt.status == "unknown":
@@ -211,9 +302,40 @@ def settle_receipt(db: Db, frame: Frame, hand: Hand, planned: Planned, receipt: 
         due.add(db, frame.flow.id, [Due("left" if step.left else "right", anchor, "moved")], at=hand.at)
         return "stale"
     problem = receipt.problem or Problem("refused", "the vendor refused it without saying why")
-    body: dict[str, Json] = {"label": step.label, "text": str(problem), "problem": as_json(problem), "choices": [], "left": step.left, "right": step.right, "values": step.values, "before": step.before}
-    work.put(db, "parked", flow=frame.flow.id, side="left", native=anchor, field="", code=problem.code, body=body, at=hand.at, run=hand.run, op=receipt.op, next_at=problem.retry_at)
-    record(db, frame, hand, "refused", step, subject=subject_of(db, frame, step.left, step.right), op=receipt.op, extra={"problem": as_json(problem)})
+    body: dict[str, Json] = {
+        "label": step.label,
+        "text": str(problem),
+        "problem": as_json(problem),
+        "choices": [],
+        "left": step.left,
+        "right": step.right,
+        "values": step.values,
+        "before": step.before,
+    }
+    work.put(
+        db,
+        "parked",
+        flow=frame.flow.id,
+        side="left",
+        native=anchor,
+        field="",
+        code=problem.code,
+        body=body,
+        at=hand.at,
+        run=hand.run,
+        op=receipt.op,
+        next_at=problem.retry_at,
+    )
+    record(
+        db,
+        frame,
+        hand,
+        "refused",
+        step,
+        subject=subject_of(db, frame, step.left, step.right),
+        op=receipt.op,
+        extra={"problem": as_json(problem)},
+    )
     return "refused"
 
 
@@ -221,29 +343,66 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
     native = receipt.native or step.target
     assert native is not None, "a receipt that is done names its record"
     if receipt.item is not None:
-        take_items(db, frame.connections[step.side], frame.resources[step.side], frame.streams[step.side], [receipt.item], at=hand.at)
+        take_items(
+            db,
+            frame.connections[step.side],
+            frame.resources[step.side],
+            frame.streams[step.side],
+            [receipt.item],
+            at=hand.at,
+        )
     left, right = (native, step.right) if step.side == "left" else (step.left, native)
     assert left is not None and right is not None  # noqa: PT018 - a write has both: it came from somewhere
     done = msgspec.structs.replace(step, left=left, right=right)
-    subject = join(db, frame, hand, left, right, why="created by Koppel", follower=step.follower) if step.kind == "create" else subject_of(db, frame, left, right)
+    subject = (
+        join(db, frame, hand, left, right, why="created by Koppel", follower=step.follower)
+        if step.kind == "create"
+        else subject_of(db, frame, left, right)
+    )
     kind = {"create": "created", "update": "updated", "archive": "archived"}[step.kind]
-    entry = record(db, frame, hand, kind, done, subject=subject, op=receipt.op, extra={"by_probe": True} if probed else None)
+    entry = record(
+        db, frame, hand, kind, done, subject=subject, op=receipt.op, extra={"by_probe": True} if probed else None
+    )
     if step.kind == "archive" or subject is None:
         return
     source = other(step.side)
-    seen = observations.load(db, frame.streams[source].id, [left if source == "left" else right], entity=frame.flow.entity)
+    seen = observations.load(
+        db, frame.streams[source].id, [left if source == "left" else right], entity=frame.flow.entity
+    )
     shown = next((side_of(frame, source, o).values for o in seen.values()), {})
     stored = flows.bases_of(db, frame.flow.id, left=[left]).get((left, right))
     earlier = (stored.base.written_left if step.side == "left" else stored.base.written_right) if stored else {}
     on_their_way = {
-        key: Written(value, shown.get(key), hand.at, earlier[key].count + 1 if key in earlier and earlier[key].value == value else 1)
+        key: Written(
+            value,
+            shown.get(key),
+            hand.at,
+            earlier[key].count + 1 if key in earlier and earlier[key].value == value else 1,
+        )
         for key, value in step.values.items()
         if key in frame.policy.shapes and frame.policy.shapes[key].rule.when != "create"
     }
-    rebase(db, frame, left, right, subject, written={step.side: on_their_way}, prov=dict.fromkeys(step.values, entry), follower=step.follower)
+    rebase(
+        db,
+        frame,
+        left,
+        right,
+        subject,
+        written={step.side: on_their_way},
+        prov=dict.fromkeys(step.values, entry),
+        follower=step.follower,
+    )
 
 
-def settle_views(db: Db, frame: Frame, hand: Hand, anchors: dict[SideName, Sequence[str]], steps: Sequence[Step], *, waiting: dict[SideName, set[str]]) -> None:
+def settle_views(
+    db: Db,
+    frame: Frame,
+    hand: Hand,
+    anchors: dict[SideName, Sequence[str]],
+    steps: Sequence[Step],
+    *,
+    waiting: dict[SideName, set[str]],
+) -> None:
     """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way;
     work items whose cause is gone are closed."""
     still = {(anchor_of(step), _item_field(step)) for step in steps if step.kind in ("ask", "park")}
@@ -255,7 +414,13 @@ def settle_views(db: Db, frame: Frame, hand: Hand, anchors: dict[SideName, Seque
         for item in work.about(db, frame.flow.id, "left", natives):
             standing = item.state == "answered" and item.answer in ("skip", "leave")
             mine = item.run == hand.run and item.list == "parked"  # parked a moment ago, by this very run
-            if (item.native, item.field) not in still and not standing and not mine and item.code != "in_doubt" and item.native not in waiting[side]:
+            if (
+                (item.native, item.field) not in still
+                and not standing
+                and not mine
+                and item.code != "in_doubt"
+                and item.native not in waiting[side]
+            ):
                 over.append(item.id)
         work.close(db, over, by=hand.actor, at=hand.at)
 

@@ -32,7 +32,11 @@ def decide(policy: Policy, view: View) -> list[Step] | Need:
     if view.waiting:
         return []
     if view.own.gone:
-        return [step for linked in view.linked for step in _gone(policy, view, linked)] if view.linked else [_refuse(view, view.unfound or _absent(view))]
+        return (
+            [step for linked in view.linked for step in _gone(policy, view, linked)]
+            if view.linked
+            else [_refuse(view, view.unfound or _absent(view))]
+        )
     if view.unfound is not None:
         return [_park(view, view.unfound)]
     if view.own.excluded and not view.linked:
@@ -62,10 +66,20 @@ def _match(policy: Policy, view: View) -> list[Step] | Need:
     if view.linked:
         return _more_debtors(policy, view, free)
     if view.twins:
-        return [_ask_match(view, "twins", f"{1 + len(view.twins)} records here share one key: {view.own.label}, {', '.join(view.twins)}")]
+        return [
+            _ask_match(
+                view,
+                "twins",
+                f"{1 + len(view.twins)} records here share one key: {view.own.label}, {', '.join(view.twins)}",
+            )
+        ]
     if any(c.taken for c in view.candidates):
         taken = next(c for c in view.candidates if c.taken)
-        return [_ask_match(view, "taken", f"{taken.side.label} carries the same {_kinds(taken)} but belongs to another record")]
+        return [
+            _ask_match(
+                view, "taken", f"{taken.side.label} carries the same {_kinds(taken)} but belongs to another record"
+            )
+        ]
     if not free:
         return _new(policy, view)
     clash = _clash(flow.match.keys, view.own, free)
@@ -73,11 +87,23 @@ def _match(policy: Policy, view: View) -> list[Step] | Need:
         return [_ask_match(view, "keys_differ", clash)]
     outside = [c for c in free if c.side.excluded]
     if outside:
-        return [_ask_match(view, "outside", f"{outside[0].side.label} carries the same {_kinds(outside[0])} but is outside the flow: {outside[0].side.excluded}")]
+        return [
+            _ask_match(
+                view,
+                "outside",
+                f"{outside[0].side.label} carries the same {_kinds(outside[0])} but is outside the flow: {outside[0].side.excluded}",
+            )
+        ]
     if len(free) == 1:
         return _link(policy, view, free[0], follower=False)
     if flow.match.shared_key == "ask":
-        return [_ask_match(view, "shared_key", f"{len(free)} records share the {_kinds(free[0])}: {', '.join(c.side.label for c in free)}")]
+        return [
+            _ask_match(
+                view,
+                "shared_key",
+                f"{len(free)} records share the {_kinds(free[0])}: {', '.join(c.side.label for c in free)}",
+            )
+        ]
     return [step for c in free for step in _link(policy, view, c, follower=True)]
 
 
@@ -87,7 +113,11 @@ def _more_debtors(policy: Policy, view: View, free: list[Candidate]) -> list[Ste
     if clash:
         return [_ask_match(view, "keys_differ", clash)]
     if policy.flow.match.shared_key == "ask":
-        return [_ask_match(view, "shared_key", f"{free[0].side.label} shares the {_kinds(free[0])} with what is linked already")]
+        return [
+            _ask_match(
+                view, "shared_key", f"{free[0].side.label} shares the {_kinds(free[0])} with what is linked already"
+            )
+        ]
     return [step for c in free if not c.side.excluded for step in _link(policy, view, c, follower=True)]
 
 
@@ -143,7 +173,16 @@ def _link(policy: Policy, view: View, candidate: Candidate, *, follower: bool) -
     left, right = _natives(view, candidate.side.native)
     update = _merged(policy, view, candidate.side, None, follower=follower)
     agreed = next((step.agreed for step in update if step.kind == "agree"), {})
-    link = Step("link", other(view.anchor), left, right, label=view.own.label, because={"": evidence}, agreed=agreed, follower=follower)
+    link = Step(
+        "link",
+        other(view.anchor),
+        left,
+        right,
+        label=view.own.label,
+        because={"": evidence},
+        agreed=agreed,
+        follower=follower,
+    )
     return [link, *(step for step in update if step.kind != "agree")]
 
 
@@ -171,14 +210,22 @@ def _merged(policy: Policy, view: View, counterpart: Side, base: Base | None, *,
     broken = {p.field: p for p in (*left.problems, *right.problems) if p.field is not None and p.field in shapes}
     shapes = {key: shape for key, shape in shapes.items() if key not in broken}
     now = {
-        key: Now(left=left.values.get(key), right=right.values.get(key), left_at=left.modified_at, right_at=right.modified_at, answer=view.answers.get(f"{right.native} {key}", view.answers.get(key)))
+        key: Now(
+            left=left.values.get(key),
+            right=right.values.get(key),
+            left_at=left.modified_at,
+            right_at=right.modified_at,
+            answer=view.answers.get(f"{right.native} {key}", view.answers.get(key)),
+        )
         for key in shapes
     }
     merged = merge(shapes, now, base, visible=policy.visible)
     return _steps(view, left, right, merged, broken, first=base is None, follower=follower)
 
 
-def _steps(view: View, left: Side, right: Side, merged: Merged, broken: dict[str, Problem], *, first: bool, follower: bool) -> list[Step]:
+def _steps(
+    view: View, left: Side, right: Side, merged: Merged, broken: dict[str, Problem], *, first: bool, follower: bool
+) -> list[Step]:
     steps: list[Step] = []
     label = view.own.label or left.label or right.label
     sides: tuple[SideName, SideName] = ("right", "left")
@@ -187,15 +234,56 @@ def _steps(view: View, left: Side, right: Side, merged: Merged, broken: dict[str
             shown = (right if side == "right" else left).values
             before = {key: shown.get(key) for key in merged.to[side]}
             reasons = {key: merged.because.get(key, "") for key in merged.to[side]}
-            steps.append(Step("update", side, left.native, right.native, label, merged.to[side], before, because=reasons, follower=follower, first=first))
+            steps.append(
+                Step(
+                    "update",
+                    side,
+                    left.native,
+                    right.native,
+                    label,
+                    merged.to[side],
+                    before,
+                    because=reasons,
+                    follower=follower,
+                    first=first,
+                )
+            )
     for key, problem in merged.asks.items():
-        choices = ({"answer": "left", "value": left.values.get(key)}, {"answer": "right", "value": right.values.get(key)}, {"answer": "leave"})
-        steps.append(Step("ask", "right", left.native, right.native, label, field=key, problem=problem, choices=choices, because={key: merged.because.get(key, "")}))
+        choices = (
+            {"answer": "left", "value": left.values.get(key)},
+            {"answer": "right", "value": right.values.get(key)},
+            {"answer": "leave"},
+        )
+        steps.append(
+            Step(
+                "ask",
+                "right",
+                left.native,
+                right.native,
+                label,
+                field=key,
+                problem=problem,
+                choices=choices,
+                because={key: merged.because.get(key, "")},
+            )
+        )
     for key, problem in [*merged.parks.items(), *broken.items()]:
         steps.append(Step("park", "right", left.native, right.native, label, field=key, problem=problem))
     if merged.agreed:
         notes = {key: merged.because[key] for key in merged.agreed if key in merged.because}
-        steps.insert(0, Step("agree", "right", left.native, right.native, label, agreed=merged.agreed, because=notes, follower=follower))
+        steps.insert(
+            0,
+            Step(
+                "agree",
+                "right",
+                left.native,
+                right.native,
+                label,
+                agreed=merged.agreed,
+                because=notes,
+                follower=follower,
+            ),
+        )
     return steps
 
 
@@ -206,7 +294,16 @@ def _gone(policy: Policy, view: View, linked: Linked) -> list[Step]:
     """This side is gone, its counterpart is not or is too."""
     left, right = _natives(view, linked.side.native)
     if linked.side.gone:
-        return [Step("unlink", view.anchor, left, right, label=view.own.label or linked.side.label, because={"": "gone on both sides"})]
+        return [
+            Step(
+                "unlink",
+                view.anchor,
+                left,
+                right,
+                label=view.own.label or linked.side.label,
+                because={"": "gone on both sides"},
+            )
+        ]
     changed = _changed_since_agreed(policy, view, linked)
     return [_by_missing_rule(policy, view, left, right, gone=view.anchor, changed=changed)]
 
@@ -216,7 +313,9 @@ def _gone_counterpart(policy: Policy, view: View, linked: Linked) -> list[Step]:
     return [_by_missing_rule(policy, view, left, right, gone=other(view.anchor), changed=False)]
 
 
-def _by_missing_rule(policy: Policy, view: View, left: str | None, right: str | None, *, gone: SideName, changed: bool) -> Step:
+def _by_missing_rule(
+    policy: Policy, view: View, left: str | None, right: str | None, *, gone: SideName, changed: bool
+) -> Step:
     rule = policy.flow.missing(gone)
     label = view.own.label
     answer = view.answers.get("missing")
@@ -232,7 +331,16 @@ def _by_missing_rule(policy: Policy, view: View, left: str | None, right: str | 
         keep = Step("unlink", gone, left, right, label=label, because={"": f"gone on the {gone}; to be made again"})
         return keep
     choices = ({"answer": "unlink"}, {"answer": "archive"}, {"answer": "restore"})
-    return Step("ask", other(gone), left, right, label=label, field="missing", problem=Problem("missing", f"gone on the {gone}, still there on the {other(gone)}"), choices=choices)
+    return Step(
+        "ask",
+        other(gone),
+        left,
+        right,
+        label=label,
+        field="missing",
+        problem=Problem("missing", f"gone on the {gone}, still there on the {other(gone)}"),
+        choices=choices,
+    )
 
 
 def _changed_since_agreed(policy: Policy, view: View, linked: Linked) -> bool:
@@ -240,7 +348,10 @@ def _changed_since_agreed(policy: Policy, view: View, linked: Linked) -> bool:
         return False
     side = other(view.anchor)
     agreed = linked.base.left if side == "left" else linked.base.right
-    return any(key in agreed and not shape.same_on(side, linked.side.values.get(key), agreed[key]) for key, shape in policy.shapes.items())
+    return any(
+        key in agreed and not shape.same_on(side, linked.side.values.get(key), agreed[key])
+        for key, shape in policy.shapes.items()
+    )
 
 
 def _out_of_scope(view: View) -> list[Step]:
@@ -249,7 +360,16 @@ def _out_of_scope(view: View) -> list[Step]:
         return [_left_scope(view)]
     if answer != "unlink":
         return []  # a person decided to leave it as it is
-    return [Step("unlink", view.anchor, *_natives(view, c.side.native), label=view.own.label, because={"": "decided by a person"}) for c in view.linked]
+    return [
+        Step(
+            "unlink",
+            view.anchor,
+            *_natives(view, c.side.native),
+            label=view.own.label,
+            because={"": "decided by a person"},
+        )
+        for c in view.linked
+    ]
 
 
 def _left_scope(view: View) -> Step:
@@ -260,7 +380,16 @@ def _left_scope(view: View) -> Step:
         text += f"; the register names {view.own.successor} as a possible successor"
         choices = (*choices, {"answer": "leave", "successor": view.own.successor})
     left, right = _natives(view, view.linked[0].side.native)
-    return Step("ask", other(view.anchor), left, right, label=view.own.label, field="scope", problem=Problem("left_scope", text), choices=choices)
+    return Step(
+        "ask",
+        other(view.anchor),
+        left,
+        right,
+        label=view.own.label,
+        field="scope",
+        problem=Problem("left_scope", text),
+        choices=choices,
+    )
 
 
 # --- small makers -------------------------------------------------------------------------------------------------
@@ -275,17 +404,30 @@ def _absent(view: View) -> Problem:
 
 
 def _refuse(view: View, problem: Problem) -> Step:
-    return Step("refuse", other(view.anchor), *_natives(view, None), label=view.own.label or view.own.native, problem=problem)
+    return Step(
+        "refuse", other(view.anchor), *_natives(view, None), label=view.own.label or view.own.native, problem=problem
+    )
 
 
 def _park(view: View, problem: Problem) -> Step:
-    return Step("park", other(view.anchor), *_natives(view, None), label=view.own.label or view.own.native, problem=problem)
+    return Step(
+        "park", other(view.anchor), *_natives(view, None), label=view.own.label or view.own.native, problem=problem
+    )
 
 
 def _ask_match(view: View, code: str, text: str) -> Step:
-    choices: list[dict[str, Json]] = [{"answer": c.side.native, "label": c.side.label, "by": list(c.by)} for c in view.candidates if not c.taken]
+    choices: list[dict[str, Json]] = [
+        {"answer": c.side.native, "label": c.side.label, "by": list(c.by)} for c in view.candidates if not c.taken
+    ]
     choices += [{"answer": "create"}, {"answer": "skip"}]
-    return Step("ask", other(view.anchor), *_natives(view, None), label=view.own.label, problem=Problem(code, text), choices=tuple(choices))
+    return Step(
+        "ask",
+        other(view.anchor),
+        *_natives(view, None),
+        label=view.own.label,
+        problem=Problem(code, text),
+        choices=tuple(choices),
+    )
 
 
 def _kinds(candidate: Candidate) -> str:

@@ -35,12 +35,17 @@ def guard(flow: Flow, counts: Counts) -> Refusal | None:
     for side in sides:
         known, gone = counts.known.get(side, 0), counts.vanished.get(side, 0)
         if gone >= SMALL and gone >= known:
-            return Refusal(f"{gone} records vanished from {flow.endpoint(side)}; {known} are left. An emptied side is more often a wrong filter or right than a clean-up", "vanished")
+            return Refusal(
+                f"{gone} records vanished from {flow.endpoint(side)}; {known} are left. An emptied side is more often a wrong filter or right than a clean-up",
+                "vanished",
+            )
     if brakes.creates is not None and counts.creates > brakes.creates:
         return Refusal(f"{counts.creates} records would be created; the brake is {brakes.creates}", "creates")
     if brakes.deletes is not None and counts.archives > brakes.deletes:
         return Refusal(f"{counts.archives} records would be archived; the brake is {brakes.deletes}", "deletes")
     known = counts.known.get("right", 0)
     if brakes.share is not None and known > SMALL and counts.updates > SMALL and counts.updates > brakes.share * known:
-        return Refusal(f"{counts.updates} of {known} known records would change; the brake is {brakes.share:.0%}", "share")
+        return Refusal(
+            f"{counts.updates} of {known} known records would change; the brake is {brakes.share:.0%}", "share"
+        )
     return None

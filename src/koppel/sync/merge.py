@@ -112,7 +112,9 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
         _one_moved(key, shape, now, out, moved="right")
 
 
-def _pending(side: SideName, key: str, shape: Shape, now: Now, written: Written | None, base: Json, visible: Visible, out: Merged) -> tuple[Json, bool]:
+def _pending(
+    side: SideName, key: str, shape: Shape, now: Now, written: Written | None, base: Json, visible: Visible, out: Merged
+) -> tuple[Json, bool]:
     """What a value on its way means for one side's base: arrived, not yet visible, kept differently, not kept, given up."""
     if written is None:
         return base, False
@@ -137,7 +139,9 @@ def _pending(side: SideName, key: str, shape: Shape, now: Now, written: Written 
 def _respelled(sent: Json, seen: Json) -> bool:
     """Truncated, or the same letters in another case: the vendor's spelling of what we sent."""
     if isinstance(sent, dict) and isinstance(seen, dict):
-        return all(_respelled(sent.get(name), seen.get(name)) or sent.get(name) == seen.get(name) for name in {*sent, *seen})
+        return all(
+            _respelled(sent.get(name), seen.get(name)) or sent.get(name) == seen.get(name) for name in {*sent, *seen}
+        )
     if not (isinstance(sent, str) and isinstance(seen, str)) or not seen:
         return False
     return sent.casefold() == seen.casefold() or sent.startswith(seen)

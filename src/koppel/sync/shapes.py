@@ -45,7 +45,11 @@ class Shape:
 
     def same(self, one: Json, two: Json) -> bool:
         """Whether two values look the same on either side: then there is nothing either could show better."""
-        return normalise(self.kind, one) == normalise(self.kind, two) or self.same_on("right", one, two) or self.same_on("left", one, two)
+        return (
+            normalise(self.kind, one) == normalise(self.kind, two)
+            or self.same_on("right", one, two)
+            or self.same_on("left", one, two)
+        )
 
     def may_write(self, side: SideName) -> bool:
         """Whether the field can be updated on that side."""

@@ -108,7 +108,17 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def identity(self) -> str:
         """What a plan binds to: the same decision about the same state has the same identity (law 1)."""
-        body = [self.kind, self.side, self.left, self.right, self.values, self.before, self.field, self.follower, sorted(self.agreed)]
+        body = [
+            self.kind,
+            self.side,
+            self.left,
+            self.right,
+            self.values,
+            self.before,
+            self.field,
+            self.follower,
+            sorted(self.agreed),
+        ]
         return blake2b(msgspec.json.encode(body, order="sorted"), digest_size=12).hexdigest()
 
 
