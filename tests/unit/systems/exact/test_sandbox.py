@@ -425,6 +425,11 @@ def test_a_record_shows_padding_dates_and_metadata_as_the_vendor_writes_them(off
     assert office.get(f"123456/crm/Accounts(guid'{row['ID']}')") == row
 
 
+def test_an_encoded_address_is_the_same_address(office: Office):
+    [row] = office.find("80000001")
+    assert office.get(f"123456/crm/Accounts%28guid%27{row['ID'].upper()}%27%29")["ID"] == row["ID"]
+
+
 def test_pages_of_sixty_follow_each_other_without_gap_or_double():
     office = signed_in(many(130))
     page = office.get("123456/crm/Accounts", {"$filter": "Status ne 'x'", "$select": "ID,Name"})
