@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from koppel.store import due, runs, secrets
+from koppel.store.due import Due
+from koppel.store.store import open_store
+
+
+def _begin(db, flow="f"):
+    return runs.begin(db, flow, trigger="test", actor="a", at=1.0)
+
+
+def test_a_transaction_that_raises_leaves_nothing(store):
+    def half_way(db):
+        _begin(db)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        store.run(half_way)
+    assert store.run(runs.listed) == []
+    assert store.run(_begin) > 0
+
+
+def test_a_connection_serves_on_after_a_statement_failed(store):
+    with pytest.raises(Exception, match="nonsense"):
+        store.run(lambda db: db.run("select * from nonsense"))
+    assert store.run(_begin) > 0
+
+
+def test_what_one_worker_committed_the_other_sees(opened):
+    one, other = opened(), opened()
+    one.run(_begin)
+    assert [run.id for run in other.run(runs.listed)] == [1]
+
+
+def test_with_a_writer_thread_the_event_loop_is_not_held_up(url, vault):
+    store = open_store(url, vault, create=True)
+
+    async def pass_of_two() -> list[int]:
+        return await asyncio.gather(store.tx(_begin, "one"), store.durable(_begin, "two"), store.tx(_begin, "three"))
+
+    assert sorted(asyncio.run(pass_of_two())) == [1, 2, 3]
+    assert len(store.run(runs.listed)) == 3
+    store.close()
+
+
+def _durability(db) -> str:
+    return db.scalar("pragma synchronous") if db.sqlite else db.scalar("show synchronous_commit")
+
+
+def test_only_a_durable_transaction_waits_for_the_disk(store):
+    """SQLite: 2 is FULL, which syncs the write-ahead log at each commit; 1 is NORMAL, which does not."""
+    waits, does_not = (2, 1) if store.sqlite else ("on", "off")
+
+    async def look() -> list:
+        return [await store.tx(_durability), await store.durable(_durability), await store.tx(_durability)]
+
+    assert asyncio.run(look()) == [does_not, waits, does_not]
+    assert store.run_durable(_durability) == waits
+    assert store.run(_durability) == does_not
+
+
+def test_a_durable_commit_survives_the_process_being_killed_at_once(url, vault, opened):
+    program = (
+        "import os, signal; from koppel.store.store import open_store; from koppel.store.vault import Vault;"
+        "from koppel.store import secrets;"
+        f"store = open_store({url!r}, Vault(bytes(range(32))), inline=True, create=True);"
+        "store.run_durable(secrets.put, 'books', {'refresh': 'r2'}, at=5.0);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    assert opened().run(secrets.get, "books") == ({"refresh": "r2"}, 1)
+
+
+def test_names_and_ids_with_quotes_colons_and_other_scripts_travel_whole(store):
+    odd = ["it's:a", 'b"c', "ключ", "%s :x", "\\'", "🥖"]
+    store.run(due.add, "f", [Due("left", native, "asked") for native in odd], at=1.0)
+    assert {entry.native for entry in store.run(due.ready, "f", at=1.0)} == set(odd)
