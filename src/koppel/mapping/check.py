@@ -200,11 +200,11 @@ def _find(check: _Check, side: SideName, path: str, place: Place, *, writing: bo
         check.say(place, "unknown-field", message, f"write {root!r}")
         return None
     if is_canonical(entity, path) or side in check.live:
-        known = [name for name in table if table[name].own or not writing or table[name].writable != "never"]
+        known = [name for name in table if not writing or table[name].writable != "never"]
         check.say(place, "unknown-field", f"{check.name(side)} has no field {path!r}", did_you_mean(path, known))
         return None
     message = f"{check.name(side)} has no field {path!r} that we know of, and the account was not asked"
-    hint = did_you_mean(path, (name for name in table if table[name].own))
+    hint = did_you_mean(path, (name for name in table if table[name].own or not writing))
     check.say(place, "unverified-field", message, hint, severity="warning")
     return None
 
@@ -247,7 +247,7 @@ def _check_plain(check: _Check, rule: FieldRule, targets: Mapping[SideName, Fiel
             continue
         _check_readable(check, rule, other(side), source)
         if not kind_fits(source.kind, target.kind):
-            message = f"{rule.path!r} is a {source.kind} in {check.name(other(side))} and a {target.kind} in {check.name(side)}"
+            message = f"{rule.path!r} is of the kind {source.kind} in {check.name(other(side))} and {target.kind} in {check.name(side)}"
             check.say(check.of_rule(rule), "wrong-type", message)
         _check_codes(check, rule, source, target, check.of_rule(rule))
 
@@ -274,6 +274,8 @@ def _check_made(check: _Check, rule: FieldRule, target: Field) -> None:
         _check_constant(check, target, rule.const, check.of_rule(rule, "const"), "constant")
         return
     transform = _transform(check, rule)
+    if rule.transform and transform is None:
+        return
     if side is None or (transform is not None and transform.takes == "record"):
         source_kind: Kind | None = None
     else:
@@ -315,9 +317,11 @@ def _check_made_kind(
     if transform is not None:
         place = check.of_rule(rule, "transform")
         if source and transform.accepts and source not in transform.accepts:
-            check.say(place, "wrong-type", f"the transform {transform.name!r} cannot read a {source}")
+            check.say(place, "wrong-type", f"the transform {transform.name!r} cannot read values of the kind {source}")
         if not kind_fits(transform.gives, target.kind):
-            message = f"the transform {transform.name!r} gives a {transform.gives}; {rule.path!r} is a {target.kind}"
+            message = (
+                f"the transform {transform.name!r} gives {transform.gives}; {rule.path!r} is of the kind {target.kind}"
+            )
             check.say(place, "wrong-type", message)
         if rule.transform and transform.name == "cut" and target.max_length:
             _, count = resolve(rule.transform, check.transforms)
@@ -327,7 +331,7 @@ def _check_made_kind(
                     place, "too-long", message, f'write transform = "cut:{target.max_length}"', severity="warning"
                 )
     elif source and not kind_fits(source, target.kind):
-        message = f"{rule.source or rule.path!r} is a {source}; {rule.path!r} is a {target.kind}"
+        message = f"{rule.source or rule.path!r} is of the kind {source}; {rule.path!r} is of the kind {target.kind}"
         check.say(check.of_rule(rule, "from"), "wrong-type", message, bridge(source, target.kind))
 
 
@@ -370,7 +374,7 @@ def _check_union(check: _Check, rule: FieldRule) -> None:
     for side in SIDES:
         found = check.tables[side].get(rule.path)
         if found is not None and found.kind != "set":
-            message = f"{rule.path!r} is a {found.kind} in {check.name(side)}; only sets can be united"
+            message = f"{rule.path!r} is of the kind {found.kind} in {check.name(side)}; only sets can be united"
             check.say(check.of_rule(rule, "owner"), "wrong-type", message, "one of: left, right, newest, ask")
 
 
@@ -397,8 +401,9 @@ def _check_conditions(
         if found is None or ("." in condition.field and is_canonical(check.flow.entity, condition.field)):
             continue
         for test, value in _tests(condition):
-            for item in _each(value):
-                _check_tested(check, found, item, check.value(*path, index, test))
+            for number, item in enumerate(_each(value)):
+                inside = (number,) if isinstance(value, (list, tuple)) else ()
+                _check_tested(check, found, item, check.value(*path, index, test, *inside))
 
 
 def _tests(condition: Condition) -> tuple[tuple[str, Json], ...]:
