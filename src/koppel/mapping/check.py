@@ -243,13 +243,26 @@ def _check_plain(check: _Check, rule: FieldRule, targets: Mapping[SideName, Fiel
         source = check.tables[other(side)].get(rule.path)
         if source is None:
             if rule.from_side:  # otherwise that side is a target too and has been named
-                _find(check, other(side), rule.path, check.of_rule(rule), writing=False)
+                _check_unfed(check, rule, other(side), side)
             continue
         _check_readable(check, rule, other(side), source)
         if not kind_fits(source.kind, target.kind):
             message = f"{rule.path!r} is of the kind {source.kind} in {check.name(other(side))} and {target.kind} in {check.name(side)}"
             check.say(check.of_rule(rule), "wrong-type", message)
         _check_codes(check, rule, source, target, check.of_rule(rule))
+
+
+def _check_unfed(check: _Check, rule: FieldRule, source: SideName, target: SideName) -> None:
+    """An owner without the field writes nothing, unless its emptiness counts: then it would wipe the other side."""
+    if rule.path.split(".", 1)[0] in check.tables[source]:
+        return
+    message = f"{check.name(source)} has no field {rule.path!r}"
+    if rule.empty == "clear":
+        message += f', and empty = "clear" would wipe it in {check.name(target)}'
+        check.say(check.of_rule(rule), "unknown-field", message, f'write owner = "{target}" or leave it out')
+    else:
+        message += ", so this rule will write nothing"
+        check.say(check.of_rule(rule), "unfed", message, "leave it out, or feed it from elsewhere", severity="warning")
 
 
 def _check_readable(check: _Check, rule: FieldRule, side: SideName, source: Field) -> None:
@@ -424,11 +437,7 @@ def _check_required(check: _Check, side: SideName) -> None:
     """What a new record must have, somebody must give."""
     if not check.flow.creates(side) or not check.cans[side].create:
         return
-    fed = [
-        check.tables[side].get(rule.path)
-        for rule in check.flow.fields
-        if side in rule.to_sides and rule.when != "update"
-    ]
+    fed = [check.tables[side].get(rule.path) for rule in check.flow.fields if _feeds(check, rule, side)]
     vendor = {name for found in fed if found for name in found.vendor}
     paths = {found.path for found in fed if found}
     for found in check.tables[side].values():
@@ -443,6 +452,15 @@ def _check_required(check: _Check, side: SideName) -> None:
             else f'add {found.path} = {{ owner = "{other(side)}" }}'
         )
         check.say(check.key("create", side), "required", message, hint)
+
+
+def _feeds(check: _Check, rule: FieldRule, side: SideName) -> bool:
+    """Whether a rule can give a new record on that side a value."""
+    if side not in rule.to_sides or rule.when == "update":
+        return False
+    if rule.derived or rule.default is not UNSET:
+        return True
+    return rule.path.split(".", 1)[0] in check.tables[other(side)]
 
 
 def _check_one_writer(check: _Check, side: SideName) -> None:

@@ -96,7 +96,9 @@ def test_a_sound_flow_is_silent():
 @pytest.mark.parametrize(
     ("rule", "code", "said"),
     [
-        ('phone = { owner = "left" }', "unknown-field", "register:companies has no field 'phone'"),
+        ('phone = { owner = "left" }', "unfed", "register:companies has no field 'phone'"),
+        ('phone = { owner = "left", empty = "clear" }', "unknown-field", "would wipe it in books:accounts"),
+        ('phone = { owner = "ask" }', "unknown-field", "register:companies has no field 'phone'"),
         ('email = { owner = "left" }', "unknown-field", "books:accounts has no field 'email'"),
         ('"address.city" = { owner = "left" }', "unknown-field", "keeps 'address' as a whole"),
         ('"right:Remarks" = { from = "legal_from" }', "unverified-field", "did you mean 'legal_form'"),
@@ -186,6 +188,13 @@ def test_a_missing_rule_needs_what_it_would_do(missing, code):
 
 def test_archiving_is_fine_where_it_can_be_done():
     assert check(f'{HEAD}[missing]\nleft = "archive"\n', right=replace(BOOKS, archive=True)) == ()
+
+
+def test_a_field_that_its_owner_does_not_have_feeds_no_new_record():
+    poor = replace(REGISTER, fields=REGISTER.fields[1:])
+    assert [(p.code, p.severity) for p in check(HEAD, left=poor)] == [("required", "error"), ("unfed", "warning")]
+    fed = HEAD.replace('owner = "left"', 'owner = "left", default = "?"')
+    assert [p.severity for p in check(fed, left=poor)] == ["warning"]
 
 
 def test_a_right_that_cannot_be_changed_takes_fields_at_creation_only():
