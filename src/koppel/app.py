@@ -1,0 +1,683 @@
+"""Koppel as a library: a workspace opened from its folder, and everything the commands do with it.
+
+from koppel.app import Workspace
+
+with Workspace.open("my-workspace") as ws:
+    plan = ws.add(["00100104"], to="books-nl", plan_only=True).plan
+    print(plan.counts, plan.calls)
+    print(ws.apply(plan).counts)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets as randomness
+import socket
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from koppel.config.workspace_file import (
+    FLOWS,
+    KEY_FILE,
+    NAME,
+    STORE_FILE,
+    Config,
+    find_folder,
+    read_config,
+    secret_fields,
+    settings_of,
+    write_connection,
+)
+from koppel.config.workspace_file import FILE as WORKSPACE_FILE
+from koppel.engine import flow as engine
+from koppel.engine import plan as plans
+from koppel.engine.clock import Clock, RealClock
+from koppel.engine.explain import Explanation, explain
+from koppel.engine.flow import Options, Result
+from koppel.engine.following import FollowingClock
+from koppel.engine.plan import Plan
+from koppel.engine.ports import Connection, Ports, Transport, no_point
+from koppel.engine.send import HttpTransport, Sender
+from koppel.formats import kvk as kvk_format
+from koppel.formats.invalid import InvalidNumber
+from koppel.mapping.across import check_flows
+from koppel.mapping.check import check_flow
+from koppel.mapping.document import mapping_document
+from koppel.mapping.flow import Flow, SideName
+from koppel.mapping.problems import FlowProblem, has_errors
+from koppel.mapping.project import own_fields
+from koppel.mapping.read import read_flow
+from koppel.mapping.template import fill
+from koppel.mapping.transforms import TRANSFORMS, Transform
+from koppel.model.can import Field
+from koppel.model.problem import KoppelError, SetupError, SignInNeeded, UsageError
+from koppel.model.values import Json, Ref
+from koppel.runtime.alerts import Alert, deliver
+from koppel.store import due, runs, secrets, streams, trail, work
+from koppel.store.due import Due
+from koppel.store.store import Store, open_store
+from koppel.store.trail import Broken, Head, Recorded
+from koppel.store.vault import Vault, create_key, read_key
+from koppel.systems import registry
+
+T = TypeVar("T")
+
+
+class LoadedFlow(msgspec.Struct, frozen=True):
+    """A flow file of the workspace: its text, what it became, and what is wrong with it."""
+
+    file: str
+    text: str
+    flow: Flow | None
+    problems: tuple[FlowProblem, ...]
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What became of an intake: numbers that were none (as typed → why), notes about others, and the plan or the run."""
+
+    flow: str
+    taken: tuple[str, ...]
+    refused: dict[str, str]
+    notes: dict[str, str]
+    plan: Plan | None = None
+    result: Result | None = None
+
+
+class Workspace:
+    """One customer's connections, flows and store. Open it with `Workspace.open`, make one with `Workspace.create`."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        *,
+        tell: Callable[[str], None] = lambda _text: None,
+        actor: str | None = None,
+    ) -> None:
+        self.config, self.store, self.tell = config, store, tell
+        self.actor = actor or os.environ.get("KOPPEL_ACTOR") or os.environ.get("USER") or "somebody"
+        self.point: Callable[[str], Coroutine[Any, Any, None]] = no_point
+        self.transport: Transport | None = None
+        self.transforms: Mapping[str, Transform] = TRANSFORMS | {
+            e.name: e.load() for e in entry_points(group="koppel.transforms")
+        }
+        self.flows = _load_flows(config.path, self.transforms)
+
+    # --- opening ------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, folder: str | Path, *, name: str | None = None) -> Workspace:
+        """Make a workspace folder: koppel.toml, flows/, key file (0600), empty store. Raises UsageError when there is one already."""
+        path = Path(folder)
+        if (path / WORKSPACE_FILE).exists():
+            raise UsageError(
+                f"{path / WORKSPACE_FILE} exists already.",
+                remedy="Choose another folder, or go on with this one: koppel connect NAME --system SYSTEM",
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        (path / FLOWS).mkdir(exist_ok=True)
+        title = name or path.resolve().name
+        (path / WORKSPACE_FILE).write_text(
+            f"# Koppel workspace. Secrets never stand in this file.\n\n[workspace]\nname = {msgspec.json.encode(title).decode()}\n",
+            encoding="utf-8",
+        )
+        (path / ".gitignore").write_text(f"{KEY_FILE}\n{STORE_FILE}*\n", encoding="utf-8")
+        key = create_key(path / KEY_FILE)
+        config = read_config(path)
+        return cls(config, open_store(config.database, Vault(key), create=True))
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path | None = None,
+        *,
+        tell: Callable[[str], None] = lambda _text: None,
+        actor: str | None = None,
+    ) -> Workspace:
+        """Open a workspace folder (default: this one or the nearest above). Raises SetupError with the remedy."""
+        path = find_folder(Path(folder) if folder else Path.cwd()) if folder is None else Path(folder)
+        config = read_config(path)
+        vault = Vault(read_key(path / KEY_FILE))
+        return cls(config, open_store(config.database, vault), tell=tell, actor=actor)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- connections ----------------------------------------------------------------------------------------------------
+
+    def connection(self, name: str) -> Connection:
+        """One configured connection with its secrets. Raises UsageError for an unknown name, SetupError for wrong settings."""
+        config = self.config.connections.get(name)
+        if config is None:
+            known = ", ".join(sorted(self.config.connections)) or "none yet"
+            raise UsageError(
+                f"There is no connection called {name!r}.",
+                remedy=f"Known: {known}. Make one: koppel connect {name} --system SYSTEM",
+            )
+        stored = self.store.run(secrets.get, f"settings {name}")
+        settings = settings_of(config, stored[0] if stored else {})
+        own: dict[str, list[str]] = {}
+        for loaded in self.flows.values():
+            if loaded.flow is not None:
+                for side in _SIDES:
+                    end = loaded.flow.endpoint(side)
+                    if end.connection == name:
+                        own.setdefault(end.resource, []).extend(own_fields(loaded.flow, side))
+        facts = registry.facts(config.system)
+        return Connection(
+            name=name,
+            system=registry.load(config.system),
+            settings=settings,
+            facts=facts,
+            own={r: tuple(dict.fromkeys(names)) for r, names in own.items()},
+        )
+
+    def connect(
+        self, name: str, *, system: str | None = None, settings: Mapping[str, Json] | None = None
+    ) -> Connection:
+        """Add or change a connection: plain settings go to koppel.toml, secret ones sealed into the store. Raises UsageError, SetupError."""
+        if not NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is no name for a connection.",
+                remedy="Use small letters, digits and hyphens, for instance books-nl.",
+            )
+        known = self.config.connections.get(name)
+        chosen = system or (known.system if known else None)
+        if chosen is None:
+            raise UsageError(
+                f"Say which system {name} is an account of.",
+                remedy=f"koppel connect {name} --system {'|'.join(registry.names())}",
+            )
+        registry.load(chosen)
+        hidden = set(secret_fields(chosen))
+        given = dict(settings or {})
+        plain = {
+            **(known.settings if known and known.system == chosen else {}),
+            **{k: v for k, v in given.items() if k not in hidden},
+        }
+        stored = self.store.run(secrets.get, f"settings {name}")
+        sealed = {
+            **(stored[0] if stored and known and known.system == chosen else {}),
+            **{k: v for k, v in given.items() if k in hidden},
+        }
+        from koppel.config.workspace_file import ConnectionConfig  # noqa: PLC0415 - only here
+
+        settings_of(ConnectionConfig(name, chosen, plain), sealed)  # complain before anything is written
+        if sealed:
+            self.store.run(secrets.put, f"settings {name}", sealed, at=_now())
+        write_connection(self.config.path, name, chosen, plain)
+        self.config = read_config(self.config.path)
+        return self.connection(name)
+
+    def sign_in_url(self, name: str) -> str | None:
+        """The address a person opens to sign in; None for a system that needs only a key."""
+        connection = self.connection(name)
+        url = connection.system.auth.sign_in_url
+        return url(connection.settings, randomness.token_urlsafe(12)) if url else None
+
+    def sign_in(self, name: str, code: str) -> None:
+        """Turn a pasted code (or the whole address it came in) into stored tokens. Raises SignInNeeded."""
+        connection = self.connection(name)
+        self._with_ports(lambda ports: Sender(ports).logins.redeem(connection, code))
+
+    def accounts(self, name: str) -> tuple[tuple[str, str], ...]:
+        """What this login can reach: (id, title), for instance divisions."""
+        connection = self.connection(name)
+        return self._with_ports(
+            lambda ports: Sender(ports).run(connection, connection.system.accounts(connection.site(ports.clock.now())))
+        )
+
+    def own_fields(self, name: str) -> tuple[Field, ...]:
+        """The vendor's own fields that this account really has, from its live metadata."""
+        connection = self.connection(name)
+        return self._with_ports(
+            lambda ports: Sender(ports).run(connection, connection.system.metadata(connection.site(ports.clock.now())))
+        )
+
+    # --- flows ------------------------------------------------------------------------------------------------------------
+
+    def flow(self, flow_id: str) -> Flow:
+        """A flow that can be run. Raises UsageError when there is none of that id, or its file has errors."""
+        loaded = self.flows.get(flow_id)
+        if loaded is None:
+            known = ", ".join(sorted(self.flows)) or "none yet; koppel init --flow kvk-exact copies a ready-made one"
+            raise UsageError(f"There is no flow {flow_id!r} in {self.config.path / FLOWS}.", remedy=f"Known: {known}.")
+        if loaded.flow is None or has_errors(loaded.problems):
+            first = next(p for p in loaded.problems if p.severity == "error")
+            raise UsageError(
+                f"{first.file}:{first.line}:{first.column}: {first.message}.",
+                remedy=f"Mend the file; koppel check {flow_id} shows everything.",
+            )
+        for side in _SIDES:
+            end = loaded.flow.endpoint(side)
+            if end.connection not in self.config.connections:
+                raise SetupError(
+                    f"Flow {flow_id} speaks of the connection {end.connection!r}, which is not configured.",
+                    remedy=f"koppel connect {end.connection} --system …",
+                )
+            resources = {
+                r.name for r in registry.load(self.config.connections[end.connection].system).resources if r.entity
+            }
+            if end.resource not in resources:
+                raise SetupError(
+                    f"Flow {flow_id}: {end.connection} has no resource {end.resource!r}.",
+                    remedy=f"It has: {', '.join(sorted(resources))}.",
+                )
+        return loaded.flow
+
+    def add_flow(self, name: str, connections: Mapping[str, str]) -> Path:
+        """Copy a ready-made flow into the workspace with connection names filled in. Raises UsageError."""
+        texts = {flow: text for system in registry.names() for flow, text in registry.ready_made_flows(system).items()}
+        if name not in texts:
+            raise UsageError(f"There is no ready-made flow {name!r}.", remedy=f"There are: {', '.join(sorted(texts))}.")
+        target = self.config.path / FLOWS / f"{name}.toml"
+        if target.exists():
+            raise UsageError(f"{target} exists already.", remedy="Edit it, or remove it first.")
+        target.write_text(fill(texts[name], dict(connections)), encoding="utf-8")
+        self.flows = _load_flows(self.config.path, self.transforms)
+        return target
+
+    def check(self, flow_id: str | None = None, *, live: bool = False) -> tuple[FlowProblem, ...]:
+        """Everything that is wrong with one flow or all of them; `live` asks the accounts for their fields."""
+        found: list[FlowProblem] = []
+        chosen = {flow_id: self.flows[flow_id]} if flow_id and flow_id in self.flows else dict(self.flows)
+        if flow_id and flow_id not in self.flows:
+            self.flow(flow_id)
+        for loaded in chosen.values():
+            found += loaded.problems
+            if loaded.flow is not None:
+                found += self._check_sides(loaded.flow, loaded, live=live)
+        found += check_flows({item.file: item.flow for item in self.flows.values() if item.flow is not None})
+        return tuple(found)
+
+    def _check_sides(self, flow: Flow, loaded: LoadedFlow, *, live: bool) -> Sequence[FlowProblem]:
+        from koppel.mapping.positions import locate  # noqa: PLC0415 - only a check needs places
+
+        cans, own = {}, {}
+        for side in _SIDES:
+            end = flow.endpoint(side)
+            config = self.config.connections.get(end.connection)
+            if config is None:
+                return [
+                    FlowProblem(
+                        loaded.file,
+                        1,
+                        1,
+                        "no_connection",
+                        f"the connection {end.connection!r} is not configured",
+                        f"koppel connect {end.connection}",
+                        "error",
+                    )
+                ]
+            try:
+                cans[side] = registry.load(config.system).resource(end.resource).can
+            except KeyError:
+                return [
+                    FlowProblem(
+                        loaded.file,
+                        1,
+                        1,
+                        "no_resource",
+                        f"{end.connection} has no resource {end.resource!r}",
+                        "",
+                        "error",
+                    )
+                ]
+            if live:
+                own[side] = self.own_fields(end.connection)
+        return check_flow(
+            flow,
+            left=cans["left"],
+            right=cans["right"],
+            positions=locate(loaded.text, file=loaded.file),
+            own_fields=own or None,
+            entity=flow.entity,
+            transforms=self.transforms,
+        )
+
+    def document(self, flow_id: str, *, language: str = "en") -> str:
+        """The flow as a mapping document a controller can sign, in Markdown."""
+        flow = self.flow(flow_id)
+        ends = [
+            (end.connection, registry.load(self.config.connections[end.connection].system), end.resource)
+            for end in (flow.left, flow.right)
+        ]
+        (_, left, left_name), (_, right, right_name) = ends
+        return mapping_document(
+            flow, left=left.resource(left_name).can, right=right.resource(right_name).can, left_title=f"{left.title} ({flow.left})", right_title=f"{right.title} ({flow.right})", language="nl" if language == "nl" else "en"
+        )  # fmt: skip
+
+    # --- running ------------------------------------------------------------------------------------------------------------
+
+    def plan(self, flow_id: str, *, refresh: bool = False, allow: Sequence[str] = ()) -> Plan:
+        """What a run would do. Reads, decides, writes nothing outside."""
+        flow = self.flow(flow_id)
+        return self._with_ports(
+            lambda ports: engine.plan_flow(
+                ports, flow, self._options(refresh=refresh, allow=allow), transforms=self.transforms
+            )
+        )
+
+    def sync(
+        self, flow_id: str, *, refresh: bool = False, allow: Sequence[str] = (), trigger: str = "command"
+    ) -> Result:
+        """Plan and do it, under the brakes. A failure is told to `on_alert` at once."""
+        flow = self.flow(flow_id)
+        options = self._options(refresh=refresh, allow=allow, trigger=trigger)
+        return self._run(flow, lambda ports: engine.sync_flow(ports, flow, options, transforms=self.transforms))
+
+    def apply(self, plan: Plan, *, allow: Sequence[str] = ()) -> Result:
+        """Do exactly a plan; steps whose state moved are refused and named."""
+        flow = self.flow(plan.flow)
+        return self._run(
+            flow,
+            lambda ports: engine.apply_plan(ports, flow, plan, self._options(allow=allow), transforms=self.transforms),
+        )
+
+    def add(self, numbers: Sequence[str], *, to: str, plan_only: bool = False, allow: Sequence[str] = ()) -> Added:
+        """Take KVK numbers (or other left ids) in, into the flow that ends at connection or flow `to`, and run for just these.
+
+        Numbers that are none are refused by name and nothing is asked about them. Raises UsageError when none is left.
+        """
+        flow = self._flow_into(to)
+        taken, refused, notes = read_numbers(numbers)
+        if not taken:
+            first = next(iter(refused.items()), ("", "no number was given"))
+            raise UsageError(f"{first[1]}", remedy="Nothing was taken in.")
+        options = self._options(allow=allow, light=True, only=tuple(taken))
+        if plan_only:
+
+            async def dry(ports: Ports) -> Plan:
+                await engine.take(ports, flow, taken)
+                return await engine.plan_flow(ports, flow, options, transforms=self.transforms)
+
+            return Added(flow.id, tuple(taken), refused, notes, plan=self._with_ports(dry))
+
+        async def wet(ports: Ports) -> Result:
+            await engine.take(ports, flow, taken)
+            return await engine.sync_flow(ports, flow, options, transforms=self.transforms)
+
+        return Added(flow.id, tuple(taken), refused, notes, result=self._run(flow, wet))
+
+    def _flow_into(self, to: str) -> Flow:
+        if to in self.flows:
+            return self.flow(to)
+        fitting = [
+            name
+            for name, loaded in self.flows.items()
+            if loaded.flow and loaded.flow.right.connection == to and loaded.flow.scope.take != "all"
+        ]
+        if len(fitting) == 1:
+            return self.flow(fitting[0])
+        if not fitting:
+            self.connection(to)
+            raise UsageError(
+                f"No flow takes records in for {to}.", remedy="Copy a ready-made one: koppel init --flow kvk-exact"
+            )
+        raise UsageError(
+            f"Several flows take records in for {to}: {', '.join(fitting)}.",
+            remedy="Name the flow instead of the connection.",
+        )
+
+    def _options(
+        self,
+        *,
+        refresh: bool = False,
+        allow: Sequence[str] = (),
+        trigger: str = "command",
+        light: bool = False,
+        only: tuple[str, ...] = (),
+    ) -> Options:
+        return Options(
+            actor=self.actor,
+            trigger=trigger,
+            only=only,
+            refresh=refresh,
+            light=light,
+            override=tuple(allow),
+            workspace=self.config.name,
+        )
+
+    def _run(self, flow: Flow, run: Callable[[Ports], Coroutine[Any, Any, Result]]) -> Result:
+        async def guarded(ports: Ports) -> Result:
+            try:
+                result = await run(ports)
+            except KoppelError as error:
+                if not isinstance(error, UsageError):
+                    await self._alert(
+                        ports,
+                        "sign_in" if isinstance(error, SignInNeeded) else "failed",
+                        flow,
+                        error.message,
+                        error.remedy,
+                    )
+                raise
+            if result.state in ("failed", "stopped"):
+                await self._alert(ports, result.state, flow, result.message, "")
+            return result
+
+        return self._with_ports(guarded)
+
+    async def _alert(self, ports: Ports, kind: str, flow: Flow, message: str, remedy: str) -> None:
+        if not self.config.on_alert:
+            return
+        trouble = await deliver(
+            self.config.on_alert,
+            Alert(kind, self.config.name, flow.id, message, remedy, ports.clock.now()),
+            ports.transport,
+        )
+        if trouble:
+            self.tell(f"The alert could not be delivered: {trouble}")
+
+    def _with_ports(self, job: Callable[[Ports], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine with everything it may touch, and let go of it afterwards."""
+
+        async def whole() -> T:
+            transport = self.transport or HttpTransport()
+            clock: Clock = RealClock()
+            if self.config.clock:
+                clock = FollowingClock(self.config.clock, transport)
+                await clock.look()
+            needed = {name: self.connection(name) for name in self.config.connections if self._usable(name)}
+            worker = f"{socket.gethostname()}:{os.getpid()}:{randomness.token_hex(3)}"
+            ports = Ports(
+                store=self.store,
+                clock=clock,
+                transport=transport,
+                connections=needed,
+                worker=worker,
+                point=self.point,
+                tell=self.tell,
+                interactive=True,
+            )
+            try:
+                return await job(ports)
+            finally:
+                if isinstance(transport, HttpTransport):
+                    await transport.close()
+
+        return asyncio.run(whole())
+
+    def _usable(self, name: str) -> bool:
+        """A half-made connection must not keep the others from working."""
+        try:
+            self.connection(name)
+        except SetupError:
+            if any(name in (f.flow.left.connection, f.flow.right.connection) for f in self.flows.values() if f.flow):
+                raise
+            return False
+        return True
+
+    # --- looking ------------------------------------------------------------------------------------------------------------
+
+    def runs(self, *, flow: str | None = None, limit: int = 20) -> list[runs.Run]:
+        """The latest runs, newest first."""
+        return self.store.run(runs.listed, flow=flow, limit=limit)
+
+    def log(self, *, run: int | None = None, limit: int = 50, newest_first: bool = True) -> list[Recorded]:
+        """Entries of the trail."""
+        return self.store.run(trail.read, run=run, limit=limit, newest_first=newest_first)
+
+    def parked(self, *, flow: str | None = None) -> list[work.Item]:
+        """What could not be done."""
+        return self.store.run(work.listed, "parked", flow=flow)
+
+    def retry(self, numbers: Sequence[int] = ()) -> list[work.Item]:
+        """Make parked items due at the next run: these, or all. Raises UsageError for a number that is not parked."""
+        items = {item.id: item for item in self.parked()}
+        chosen = [items[n] for n in numbers if n in items] if numbers else list(items.values())
+        unknown = [n for n in numbers if n not in items]
+        if unknown:
+            raise UsageError(f"Nothing is parked under no. {unknown[0]}.", remedy="koppel parked lists what is.")
+        for item in chosen:
+            self.store.run(due.add, item.flow, [Due(item.side, item.native, "retry")], at=_now())
+        self.store.run(work.retry, [item.id for item in chosen], at=0.0)
+        return chosen
+
+    def asks(self, *, flow: str | None = None) -> list[work.Item]:
+        """What waits for a person's decision."""
+        return self.store.run(work.listed, "ask", flow=flow)
+
+    def decide(self, number: int, answer: Json) -> work.Item:
+        """Answer a question; the next run carries it out. Raises UsageError for an unknown number or an answer it does not offer."""
+        item = self.store.run(work.get, number)
+        if item is None or item.list != "ask" or item.state == "closed":
+            raise UsageError(f"No question is open under no. {number}.", remedy="koppel asks lists them.")
+        offered = [choice["answer"] for choice in item.body.get("choices", [])]
+        third = isinstance(answer, dict) and "value" in answer and {"left", "right"} <= {*offered}
+        if answer not in offered and not third:
+            raise UsageError(
+                f"No. {number} cannot be answered with {answer!r}.",
+                remedy=f"Possible: {', '.join(str(o) for o in offered)}.",
+            )
+        self.store.run(work.answer, number, answer, by=self.actor, at=_now())
+        self.store.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=_now())
+        entry = trail.Entry(
+            _now(),
+            self.actor,
+            "decided",
+            {
+                "flow": item.flow,
+                "question": item.body.get("text", ""),
+                "label": item.body.get("label", ""),
+                "answer": answer,
+                "field": item.field,
+            },
+        )
+        self.store.run(trail.append, [entry])
+        return item
+
+    def why(self, ref: str, field: str | None = None) -> Explanation:
+        """Why a record, or one of its fields, is as it is. `ref` = connection:resource:id; a KVK number alone is looked for on every left. Raises UsageError."""
+        return self.store.run(explain, self._ref(ref), field=field)
+
+    def _ref(self, text: str) -> Ref:
+        if ":" in text:
+            try:
+                return Ref.parse(text)
+            except ValueError as error:
+                raise UsageError(f"{error}.", remedy="For instance: register:companies:00100104") from None
+        taken, refused, _ = read_numbers([text])
+        if not taken:
+            raise UsageError(refused[text], remedy="Or name a record: connection:resource:id")
+        ends = sorted({str(f.flow.left) for f in self.flows.values() if f.flow and f.flow.scope.take != "all"})
+        if len(ends) != 1:
+            raise UsageError("Say where the record is.", remedy="For instance: register:companies:00100104")
+        return Ref.parse(f"{ends[0]}:{taken[0]}")
+
+    def audit_verify(self, *, against: Head | None = None) -> Broken | None:
+        """Check the trail's chain, and that it passes through an exported head; None when it holds."""
+        return self.store.run(trail.verify, against=against)
+
+    def audit_head(self) -> Head:
+        """The end of the chain, to be kept elsewhere: a cut-off tail can only be noticed against it."""
+        return self.store.run(trail.head)
+
+    def streams(self) -> tuple[streams.Stream, ...]:
+        """What is read, and how far."""
+        return self.store.run(streams.every)
+
+
+_SIDES: tuple[SideName, SideName] = ("left", "right")
+
+
+def _now() -> float:
+    return RealClock().now()
+
+
+def read_numbers(typed: Sequence[str]) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """KVK numbers as typed → (compact, each once), {typed: why it is none}, {compact: note}."""
+    taken: dict[str, None] = {}
+    refused: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    for text in typed:
+        try:
+            number, _branch, note = kvk_format.read(text)
+        except InvalidNumber as error:
+            refused[text] = str(error)
+            continue
+        if number in taken:
+            notes.setdefault(number, "given more than once")
+        taken[number] = None
+        if note:
+            notes[number] = note
+    return list(taken), refused, notes
+
+
+def read_number_file(path: Path) -> list[str]:
+    """Numbers out of a text or CSV file: the first field of each line; empty lines and `#` comments are skipped. Raises UsageError."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from None
+    fields = (re.split(r"[;,\t]", line)[0].strip().strip('"') for line in lines)
+    found = [field for field in fields if field and not field.startswith("#")]
+    if found and not any(char.isdigit() for char in found[0]):
+        found = found[1:]  # a heading
+    return found
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Store a plan as canonical JSON, mode 0600: it holds what will be written about whom."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(plans.encode(plan))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a stored plan. Raises UsageError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+    return plans.decode(data, file=str(path))
+
+
+def _load_flows(folder: Path, transforms: Mapping[str, Transform]) -> dict[str, LoadedFlow]:
+    """Every flow file of a workspace, by flow id (by file name when it has none)."""
+    loaded: dict[str, LoadedFlow] = {}
+    for file in sorted((folder / FLOWS).glob("*.toml")):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        flow, problems = read_flow(text, file=str(file.relative_to(folder)), transforms=transforms)
+        name = flow.id if flow else file.stem
+        loaded[name if name not in loaded else file.stem] = LoadedFlow(
+            str(file.relative_to(folder)), text, flow, problems
+        )
+    return loaded
