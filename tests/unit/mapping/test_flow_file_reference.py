@@ -44,7 +44,7 @@ def test_every_word_of_the_format_is_explained(word):
 
 def test_every_code_that_can_be_said_is_listed():
     said: set[str] = set()
-    for file in (SOURCE / "mapping").glob("*.py"):
+    for file in (SOURCE / "mapping").glob("[!d]*.py"):
         text = file.read_text(encoding="utf-8")
         said |= set(re.findall(r"""\s"([a-z]+(?:-[a-z]+)*)",\s+(?:f?["']|message\b|str\()""", text))
     one_word = {"toml", "lossy", "contradiction", "overlap", "required", "unfed", "unread", "unreadable"}
