@@ -39,7 +39,7 @@ CODE_LIFE_MINUTES = 3  # [chef step 2]
 TRY_AGAIN = 60.0  # seconds; ours: how long to leave a token endpoint in peace that gives no usable answer
 _CLOCK_SKEW = 60.0  # seconds; ours: how far another machine's clock may run ahead
 
-_SIGN_IN_AGAIN = "Sign in again with `koppel login`, or with the dashboard's Reconnect button."
+_SIGN_IN_AGAIN = "Sign in again."
 # The exact JSON of the early refusal is unverified; both the error and its description are looked at. [KB-limits; ossobv]
 _TOO_EARLY = re.compile(r"access[_ ]token not expired|rate limit exceeded", re.IGNORECASE)
 _ALREADY_USED = re.compile(r"old refresh token", re.IGNORECASE)

@@ -58,7 +58,7 @@ CANONICAL: tuple[Field, ...] = (
         kind="bool",
         vendor=("EndDate",),
         writable="never",
-        note="Follows from ended_on: active until that day.",
+        note="Follows from ended_on, on the day the account was read: active until that day.",
     ),
     Field(
         path="code",

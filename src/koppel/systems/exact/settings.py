@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -21,8 +22,11 @@ SITES = {
 }
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """One connection's settings; `login` names the tokens it shares (default: those of its `client_id`)."""
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One connection's settings; `login` names the tokens it shares (default: those of its `client_id`).
+
+    Raises ValueError for an address that cannot be right.
+    """
 
     client_id: Annotated[
         str, Meta(title="Client ID", description="Of your app in the Exact App Center.", extra={"order": 1})
@@ -62,9 +66,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             title="Login name",
             description="Connections with one login name share one sign-in. Leave empty to share by client ID.",
-            extra={"order": 6},
+            extra={"advanced": True, "order": 6},
         ),
     ] = ""
+
+    def __post_init__(self) -> None:
+        site = urlsplit(self.base_url)
+        if site.scheme not in {"http", "https"} or not site.netloc:
+            raise ValueError(f"base_url {self.base_url!r} is not a web address; choose one of {', '.join(SITES)}")
+        # Anything else is answered with 401 on the sign-in page. [audit §1]
+        if urlsplit(self.redirect_uri).scheme != "https":
+            raise ValueError(f"redirect_uri {self.redirect_uri!r} must begin with https://, as in the App Center")
+
+    def __repr__(self) -> str:
+        # The secret stays out of logs and tracebacks (law 12).
+        return f"Settings(client_id={self.client_id!r}, base_url={self.base_url!r}, division={self.division!r})"
 
 
 def base(settings: Settings) -> str:
@@ -86,3 +102,8 @@ def division(settings: Settings) -> str:
             remedy="List the divisions of this login and set `division` to the number you want.",
         )
     return str(settings.division)
+
+
+def hosts(settings: Settings) -> tuple[str, ...]:
+    """The one host the token may travel to."""
+    return (urlsplit(settings.base_url).hostname or "",)

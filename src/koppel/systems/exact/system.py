@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 from koppel.model.can import Field
 from koppel.model.problem import Problem, RetryLater, SetupError
 from koppel.systems.exact import fields, odata, resources, wire
 from koppel.systems.exact.auth import AUTH
-from koppel.systems.exact.settings import Settings, base, division
+from koppel.systems.exact.settings import Settings, division, hosts
 from koppel.systems.exact.wire import Row, Unreadable
 from koppel.systems.spi import Call, Exchange, NoReply, Reply, Request, Response, Site, System
 
@@ -134,10 +133,6 @@ def _length(element: ET.Element) -> int | None:
 # --- the system ---------------------------------------------------------------------------------------------------
 
 
-def _hosts(settings: Settings) -> tuple[str, ...]:
-    return (urlsplit(base(settings)).hostname or "",)
-
-
 SYSTEM = System(
     name="exact",
     title="Exact Online",
@@ -149,6 +144,6 @@ SYSTEM = System(
     readings=wire.readings,
     metadata=account_fields,
     accounts=divisions,
-    hosts=_hosts,
+    hosts=hosts,
     sandbox="koppel.systems.exact.sandbox:make",
 )

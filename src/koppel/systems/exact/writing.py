@@ -154,11 +154,12 @@ def _native_in(location: str) -> str | None:
     return found[1].lower() if found else None
 
 
-# What a business refusal begins with or holds; the language is the user's. [picqer #161 #416 #263; declaree KB]
+# The words of business refusals, in the language of the user who signed in; no other text proves that nothing happened.
+# [picqer #161 #416 #263; declaree KB; `Invalid:` and other languages unverified]
 _REFUSALS = (
-    ("mandatory", re.compile(r"\b(verplicht|mandatory)\b\s*:?", re.IGNORECASE)),
-    ("already_exists", re.compile(r"bestaat reeds|already exists", re.IGNORECASE)),
-    ("invalid_value", re.compile(r"\b(ongeldig|invalid)\b|error in converting value", re.IGNORECASE)),
+    ("mandatory", re.compile(r"\b(verplicht|mandatory)\s*:", re.IGNORECASE)),
+    ("already_exists", re.compile(r"bestaat reeds|data already exists", re.IGNORECASE)),
+    ("invalid_value", re.compile(r"\b(ongeldig|invalid)\s*:|error in converting value", re.IGNORECASE)),
 )
 
 
@@ -239,7 +240,11 @@ def _trace(operation: Operation, finding: Finding, as_of: float) -> Trace:
     if isinstance(finding, Absent):
         return NotLanded()
     if operation.native is not None:
-        return Landed(operation.native, finding.items[0])
+        # Compared with what was there before, not with what was sent, which the vendor may keep in another form.
+        untouched = operation.before and all(
+            _shows(finding.items[0], name, operation.before.get(name)) for name in operation.fields
+        )
+        return NotLanded() if untouched else Landed(operation.native, finding.items[0])
     ours = _ours(operation, finding)
     if ours is not None:
         return Landed(ours.native, ours)
@@ -252,18 +257,19 @@ def _trace(operation: Operation, finding: Finding, as_of: float) -> Trace:
 
 def _ours(operation: Operation, found: Found) -> Item | None:
     """The one record that is surely the one sent: alone under its key and named alike, or the only one alike in full."""
-    named = [item for item in found.items if _same(operation, item, "Name")]
+    sent = operation.fields
+    named = [item for item in found.items if _shows(item, "Name", sent.get("Name"))]
     if len(found.items) == 1:
         return named[0] if named else None
-    alike = [item for item in named if all(_same(operation, item, name) for name in operation.fields)]
+    alike = [
+        item for item in named if all(_shows(item, name, value) for name, value in sent.items() if name in item.fields)
+    ]
     return alike[0] if len(alike) == 1 else None
 
 
-def _same(operation: Operation, item: Item, name: str) -> bool:
-    """Whether the record shows what was sent; a field that is not shown (not selected) tells nothing."""
+def _shows(item: Item, name: str, value: Json) -> bool:
+    """Whether the record shows a wire value, whatever the spelling of a number."""
     shown: Json = item.fields.get(name)
-    if name not in item.fields and name != "Name":
-        return True
     if name in {"ChamberOfCommerce", "VATNumber"}:
-        return codec.vat_form(shown) == codec.vat_form(operation.fields.get(name))
-    return accounts.same_on_wire(operation.fields.get(name), shown)
+        return codec.vat_form(shown) == codec.vat_form(value)
+    return accounts.same_on_wire(value, shown)

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
+from koppel.mapping.read import read_flow
 from koppel.model.company import Company
 from koppel.model.problem import RetryLater, SetupError, UsageError
 from koppel.model.record import Record
@@ -499,7 +500,15 @@ def test_a_business_refusal_in_a_500_is_refused_with_the_vendors_words(text, cod
 
 @pytest.mark.parametrize(
     "answer",
-    [error(500, "Timeout expired"), reply(b"<html>", 500), error(503), error(408), NoReply("silence"), error(502)],
+    [
+        error(500, "Timeout expired"),
+        error(500, "Its state is invalid"),
+        reply(b"<html>", 500),
+        error(503),
+        error(408),
+        NoReply("silence"),
+        error(502),
+    ],
 )
 @pytest.mark.parametrize("operation", [CREATE, UPDATE], ids=["create", "update"])
 def test_any_other_failure_leaves_the_write_in_doubt(operation, answer):
@@ -572,9 +581,24 @@ def test_without_a_number_only_a_person_can_tell():
 
 
 def test_an_update_is_looked_up_by_id_and_shown_as_it_is_now():
-    trace, _ = traced(UPDATE, rows(plain(1, Phone="1")))
-    assert (trace.native, trace.item.fields["Phone"]) == (guid(1), "1")
+    trace, _ = traced(UPDATE, rows(plain(1, Phone="2")))
+    assert (trace.native, trace.item.fields["Phone"]) == (guid(1), "2")
     assert traced(UPDATE, rows())[0] == NotLanded()
+
+
+def test_an_update_that_shows_what_was_there_before_did_not_land():
+    both = msgspec.structs.replace(UPDATE, fields={"Phone": "2", "City": "A"}, before={"Phone": "1", "City": None})
+    assert traced(both, rows(plain(1, Phone="1 ", City="")))[0] == NotLanded()
+    assert isinstance(traced(both, rows(plain(1, Phone="1", City="A")))[0], Landed)
+    assert isinstance(traced(both, rows(plain(1, Phone="3")))[0], Landed)
+    assert isinstance(traced(UPDATE, rows(plain(1, Phone="1")))[0], Landed), "what was there before is not known"
+
+
+def test_an_account_looks_the_same_listed_and_found():
+    (listed,) = run(ACCOUNTS.pages(site(), Query(cursor=cursor())), rows(row(1)))[0].items
+    found, _ = run(ACCOUNTS.find(site(), "native", (guid(1),)), rows(plain(1)))
+    assert found[guid(1)].items[0].fields == listed.fields
+    assert (listed.version, found[guid(1)].items[0].version) == ("1001", "")
 
 
 def test_a_probe_without_a_usable_answer_is_repeated_and_decides_nothing():
@@ -664,6 +688,24 @@ def test_the_settings_form_knows_its_titles_its_choices_and_its_one_secret():
     assert [name for name, kind in described.items() if kind.extra.get("secret")] == ["client_secret"]
     assert "https://start.exactonline.be" in described["base_url"].extra["choices"]
     assert all(kind.extra_json_schema["title"] for kind in described.values())
+
+
+def test_settings_show_no_secret_and_refuse_addresses_that_cannot_be_right():
+    assert "hush" not in repr(msgspec.structs.replace(SETTINGS, client_secret="hush"))
+    given = msgspec.to_builtins(SETTINGS)
+    assert msgspec.convert(given, Settings) == SETTINGS
+    for wrong in ({"base_url": "start.exactonline.nl"}, {"redirect_uri": "http://c.example"}, {"divsion": 1}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(given | wrong, Settings)
+
+
+def test_the_ready_made_flow_reads_without_a_word():
+    text = (files("koppel.systems.exact") / "flows" / "kvk-exact.toml").read_text()
+    flow, problems = read_flow(text, file="kvk-exact.toml")
+    assert problems == ()
+    assert (flow.id, str(flow.left), str(flow.right)) == ("kvk-exact", "register:companies", "books-nl:accounts")
+    assert (flow.creates("right"), flow.creates("left")) == (True, False)
+    assert {rule.owner for rule in flow.fields} == {"left"}
 
 
 def test_the_ready_made_flow_names_only_fields_that_can_be_written():
