@@ -82,9 +82,12 @@ def text(value: Json) -> str | None:
     return found or None
 
 
+_BREAK = re.compile(r"\r\n?")
+
+
 def lines(value: Json) -> str | None:
     """Text that may run over several lines, its breaks kept."""
-    found = str(value).replace("\r\n", "\n").strip() if isinstance(value, str) else ""
+    found = _BREAK.sub("\n", value).strip() if isinstance(value, str) else ""
     return found or None
 
 
@@ -222,12 +225,12 @@ def kvk_form(value: Json) -> Json:
 
 def vat_form(value: Json) -> Json:
     """A VAT number without spaces and dots, country in front."""
-    return vat.compact(value) if isinstance(value, str) and value.strip() else None
+    return (vat.compact(value) or None) if isinstance(value, str) else None
 
 
 def rsin_form(value: Json) -> Json:
     """An RSIN as nine digits."""
-    return rsin.compact(value) if isinstance(value, str) and value.strip() else None
+    return (rsin.compact(value) or None) if isinstance(value, str) else None
 
 
 def invalid(field: str, error: InvalidNumber) -> Problem:

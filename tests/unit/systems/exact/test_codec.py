@@ -368,11 +368,11 @@ FORMED = {
     "name": st.text(),
     "kvk": st.text() | st.sampled_from(("01.234.567", "68750110")),
     "vat_number": st.text() | st.sampled_from(("nl 8000.00.006.b01",)),
-    "rsin": st.text() | st.sampled_from(("8000.00.006",)),
+    "rsin": st.text() | st.text("8/. ") | st.sampled_from(("8000.00.006",)),
     "ended_on": st.dates().map(str) | st.sampled_from(("2018", "2018-03")),
     "role": st.sampled_from(("customer", "supplier", "none")),
     "phone": st.text(),
-    "Remarks": st.text(),
+    "Remarks": st.text() | st.text("a \r\n"),
     "InvoiceAccount": st.just(ID.upper()),
 }
 
