@@ -39,6 +39,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 START = Place(1, 1)
+BOM = "\ufeff"  # some editors put it in front; it is no part of the text
 
 
 class Positions(msgspec.Struct, frozen=True):
@@ -81,7 +82,7 @@ class _Walk:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.at = 0
+        self.at = 1 if text.startswith(BOM) else 0
         self.keys: dict[KeyPath, Place] = {}
         self.values: dict[KeyPath, Place] = {}
         self._counts: dict[KeyPath, int] = {}

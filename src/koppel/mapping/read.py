@@ -30,7 +30,7 @@ from koppel.mapping.flow import (
     SideName,
 )
 from koppel.mapping.paths import EVIDENCE, MATCH_KEYS
-from koppel.mapping.positions import locate
+from koppel.mapping.positions import BOM, locate
 from koppel.mapping.problems import FlowProblem, did_you_mean, has_errors
 from koppel.mapping.read_rules import SIDES, read_fields, read_tables
 from koppel.mapping.sheet import LARGEST, Sheet, shown
@@ -72,7 +72,7 @@ def read_flow(
 ) -> tuple[Flow | None, tuple[FlowProblem, ...]]:
     """Read a flow file. The flow is None when a problem is an error; warnings come with a flow. Never raises."""
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(text.removeprefix(BOM))
     except (ValueError, RecursionError) as error:
         return None, (_syntax(text, error, file=file),)
     sheet = Sheet(document, locate(text, file=file), transforms)

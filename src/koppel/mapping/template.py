@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 
-from koppel.mapping.positions import Place, locate
+from koppel.mapping.positions import BOM, Place, locate
 from koppel.model.problem import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -21,7 +21,7 @@ def fill(template: str, connections: Mapping[str, str], *, id: str | None = None
     `connections` does not occur in it, or a connection's name cannot be one.
     """
     try:
-        document = tomllib.loads(template)
+        document = tomllib.loads(template.removeprefix(BOM))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the template is not TOML: {error}") from None
     places = locate(template, file="").values

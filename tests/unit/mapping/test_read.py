@@ -182,6 +182,10 @@ def test_a_customers_own_transform_is_known_when_it_is_handed_in():
     assert "no transform 'shout'" in only_problem(text).message
 
 
+def test_a_mark_that_some_editors_put_in_front_is_no_matter():
+    assert flow_of("\ufeff" + SAMPLE).fields == flow_of(SAMPLE).fields
+
+
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,11 @@ def test_only_the_two_names_change():
     )
 
 
+def test_a_mark_that_some_editors_put_in_front_stays():
+    assert fill("\ufeff" + TEMPLATE, {"books": "b2"}).startswith("\ufeff# register")
+    assert '"b2:accounts"' in fill("\ufeff" + TEMPLATE, {"books": "b2"})
+
+
 def test_what_is_not_mentioned_stays():
     assert fill(TEMPLATE, {}) == TEMPLATE
 
