@@ -68,7 +68,7 @@ class Visible:
         return self.as_of - written.at > (self.left if side == "left" else self.right)
 
 
-def merge(shapes: dict[str, Shape], now: dict[str, Now], base: Base | None, *, visible: Visible = Visible()) -> Merged:  # noqa: B008 - a frozen value
+def merge(shapes: dict[str, Shape], now: dict[str, Now], base: Base | None, *, visible: Visible = Visible()) -> Merged:
     """Merge every field; fields that apply only once at creation (`when = "create"`) are never compared."""
     merged = Merged()
     for key, shape in shapes.items():
@@ -81,6 +81,10 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
     known = key in base.left or key in base.right
     left_base, right_base = base.left.get(key), base.right.get(key)
     to_left, to_right = base.written_left.get(key), base.written_right.get(key)
+    on_their_way: list[tuple[SideName, Written]] = [(s, w) for s, w in (("left", to_left), ("right", to_right)) if w]
+    if on_their_way and shape.same(now.left, now.right) and all(visible.due(s, w) for s, w in on_their_way):
+        out.agreed[key] = (now.left, now.right)  # whatever was sent, both sides show the same by now
+        return
     left_seen, left_pending = _pending("left", key, shape, now, to_left, left_base, visible, out)
     right_seen, right_pending = _pending("right", key, shape, now, to_right, right_base, visible, out)
     if key in out.waiting or key in out.parks or key in out.because:
@@ -128,6 +132,11 @@ def _pending(
     if not unmoved and _respelled(shape.shown(side, written.value), shape.shown(side, seen)):
         out.kept[key] = (now.left, now.right)
         return seen, True
+    if unmoved and not shape.same_on(other(side), now.on(other(side)), written.source):
+        return (
+            base,
+            False,
+        )  # it did not arrive, and meanwhile there is a newer value to send: that one gets its own tries
     if written.count >= GIVE_UP_AFTER:
         text = f"the vendor does not keep the value written ({written.count} times): sent {_say(written.value)}, it shows {_say(seen)}"
         out.parks[key] = Problem("not_kept", text, field=key)
@@ -190,11 +199,14 @@ def _by_owner(key: str, shape: Shape, now: Now, out: Merged, *, why: str) -> Non
         _write(key, shape, now, out, to=other(owner), why=f"{why}; the {owner} owns it")
 
 
-def _write(key: str, shape: Shape, now: Now, out: Merged, *, to: SideName, why: str) -> None:
-    """Send the other side's value there, unless the empty rule or the vendor forbids; then both stay as they are, agreed."""
+def _write(key: str, shape: Shape, now: Now, out: Merged, *, to: SideName, why: str, wipe: bool = False) -> None:
+    """Send the other side's value there, unless the empty rule or the vendor forbids; then both stay as they are, agreed.
+
+    `wipe`: a person chose the empty side, which the empty rule (made for machines) does not forbid.
+    """
     value = now.on(other(to))
     if is_blank(value):
-        if shape.rule.empty == "keep":
+        if shape.rule.empty == "keep" and not wipe:
             out.agreed[key] = (now.left, now.right)
             out.because[key] = "an empty value wipes nothing"
             return
@@ -221,13 +233,16 @@ def _union(key: str, shape: Shape, now: Now, out: Merged) -> None:
 
 def _answered(key: str, shape: Shape, now: Now, out: Merged) -> None:
     """Carry out a person's decision: `left` and `right` name the side whose value stands; {"value": …} gives a third."""
-    if isinstance(now.answer, dict) and "value" in now.answer:
+    if shape.same(now.left, now.right):
+        out.agreed[key] = (now.left, now.right)
+    elif isinstance(now.answer, dict) and "value" in now.answer:
         for side in ("left", "right"):
             if not shape.same_on(side, now.on(side), now.answer["value"]) and shape.may_write(side):
                 out.to[side][key] = now.answer["value"]
         out.because[key] = "decided by a person"
     elif now.answer in ("left", "right"):
-        _write(key, shape, now, out, to=other(now.answer), why=f"decided by a person: the {now.answer} stands")
+        why = f"decided by a person: the {now.answer} stands"
+        _write(key, shape, now, out, to=other(now.answer), why=why, wipe=True)
     else:  # leave: both stay as they are
         out.agreed[key] = (now.left, now.right)
         out.because[key] = "decided by a person: both stay"
