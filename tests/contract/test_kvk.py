@@ -54,8 +54,7 @@ def told(made):
 
 def test_every_company_is_told_as_it_stands_in_the_register():
     for made_up, company in told(TestCompanies().make()):
-        # Without a main branch the register shows the name in the statutes.
-        assert company.name == (made_up["statutory_name"] if made_up["shape"] == "no_branch" else made_up["name"])
+        assert company.name == (made_up["statutory_name"] or made_up["name"])
         assert company.statutory_name == made_up["statutory_name"]
         assert company.is_active == (made_up["ended_on"] is None)
         assert company.ended_on == made_up["ended_on"]
@@ -120,3 +119,20 @@ def test_the_registers_own_throttle_is_waited_out():
     findings = made.find("kvk", *made.present["kvk"])
     assert {type(finding) for finding in findings.values()} == {Found}
     assert "throttled" in {verdict.kind for verdict in made.verdicts}
+
+
+def test_an_ended_company_is_told_with_who_is_at_its_address_now():
+    made = TestCompanies().make()
+    ended = made.host.world.companies[1]
+    made.host.control("kvk", "end", {"kvk": ended.kvk, "successor": "00300300"})
+    (item,) = made.find("kvk", ended.kvk)[ended.kvk].items
+    company = made.record(item).entity
+    assert (company.is_active, company.successor) == (False, "00300300")
+    (item,) = made.find("kvk", "00300300")["00300300"].items
+    assert made.record(item).entity.address == company.address
+
+
+def test_the_made_up_world_holds_a_company_that_another_went_on_with_at_the_same_address():
+    carried_on = [(made_up, company) for made_up, company in told(TestCompanies().make()) if made_up["successor"]]
+    assert any(company.successor == made_up["successor"] for made_up, company in carried_on)
+    assert all(company.successor in (made_up["successor"], None) for made_up, company in carried_on)

@@ -319,6 +319,13 @@ class _Maker:
         continued = (
             part.shape == "ended" and part.kind != "eenmanszaak" and (index < len(_OPENING) or rnd.random() < 0.5)
         )
+        successor = self._successor() if continued else None
+        house = rnd.randrange(1, 290)
+        letter = rnd.choice("ABCDEH") if rnd.random() < 0.15 else None
+        addition = rnd.choice(("1", "2", "bis", "III", "hs")) if rnd.random() < 0.08 else None
+        if successor is not None and successor.shape in {"plain", "no_branch"}:  # the business went on where it was
+            street, postcode, city, country = successor.street, successor.postcode, successor.city, successor.country
+            house, letter, addition = successor.number, successor.letter, successor.addition
         return SeedCompany(
             kvk=kvk,
             branch="" if part.shape == "no_branch" else self._unique("0000", 12),
@@ -329,9 +336,9 @@ class _Maker:
             kind=part.kind,
             shape=part.shape,
             street=street,
-            number=rnd.randrange(1, 290),
-            letter=rnd.choice("ABCDEH") if rnd.random() < 0.15 else None,
-            addition=rnd.choice(("1", "2", "bis", "III", "hs")) if rnd.random() < 0.08 else None,
+            number=house,
+            letter=letter,
+            addition=addition,
             postcode=postcode,
             city=city,
             country=country,
@@ -342,7 +349,7 @@ class _Maker:
             sbi=sbi,
             started_on=started.isoformat(),
             ended_on=ended.isoformat() if ended else None,
-            successor=self._successor() if continued else None,
+            successor=successor.kvk if successor else None,
             employees=1 if part.kind == "eenmanszaak" else rnd.choice((0, 1, 2, 3, 5, 8, 12, 14, 25, 40, 120)),
             do_not_mail=rnd.random() < 0.25,
             person=self._person(host),
@@ -355,14 +362,10 @@ class _Maker:
             if letters not in {"SA", "SD", "SS"}:  # never handed out
                 return f"{head}{self._random.randrange(1, 100):02}{letters}"
 
-    def _successor(self) -> str | None:
+    def _successor(self) -> SeedCompany | None:
         """Find the last one made that still lives: it took the business over."""
         return next(
-            (
-                company.kvk
-                for company in reversed(self._made)
-                if company.ended_on is None and company.kind != "eenmanszaak"
-            ),
+            (company for company in reversed(self._made) if company.ended_on is None and company.kind != "eenmanszaak"),
             None,
         )
 

@@ -22,6 +22,8 @@ from koppel.systems.kvk.settings import Settings
 from koppel.systems.spi import Decoded, Item
 
 VISIT, POSTAL = "bezoekadres", "correspondentieadres"
+# Not a word of KVK's: the profile names no successor, so what a search at the same address found is put beside it.
+PROPOSED_SUCCESSOR = "koppel:successor"
 SOLE_TRADER = "Eenmanszaak"
 
 # KVK spells forms with and without spaces [cassette, portal]; compared by their letters only.
@@ -112,6 +114,7 @@ def decode_profile(settings: Settings, item: Item, own: tuple[str, ...] = ()) ->
         is_active=ended is None,
         started_on=_date(registration.get("datumAanvang"), "datumAanvang", problems),
         ended_on=_date(ended, "datumEinde", problems),
+        successor=_number(kvk.validate, profile.get(PROPOSED_SUCCESSOR), PROPOSED_SUCCESSOR, problems),
         do_not_mail=_do_not_mail(profile, hoofdvestiging),
         employees=read_count(profile.get("totaalWerkzamePersonen"), hoofdvestiging.get("totaalWerkzamePersonen")),
         personal=personal,
@@ -120,6 +123,26 @@ def decode_profile(settings: Settings, item: Item, own: tuple[str, ...] = ()) ->
         website=_website(hoofdvestiging, eigenaar),
     )
     return Decoded(Record(company, {name: _own(profile, name) for name in own}), tuple(problems))
+
+
+def ended(profile: dict[str, Json]) -> bool:
+    """Whether the profile says that the company has ended."""
+    registration, eigenaar = _object(profile.get("materieleRegistratie")), _embedded(profile, "eigenaar")
+    return bool(_text(registration.get("datumEinde")) or _text(eigenaar.get("datumUitschrijving")))
+
+
+def address_criteria(profile: dict[str, Json]) -> tuple[tuple[str, str], ...]:
+    """The open Dutch visit address as Zoeken's parameters; empty when there is none to search by."""
+    for holder in (_embedded(profile, "hoofdvestiging"), _embedded(profile, "eigenaar")):
+        for adres in _objects(holder.get("adressen")):
+            if adres.get("type") == VISIT:
+                code = _number(postcode.validate, adres.get("postcode"), "postcode", [])
+                number, letter = _text(adres.get("huisnummer") or None), _text(adres.get("huisletter"))
+                if code is None or number is None or adres.get("indAfgeschermd") == "Ja":
+                    return ()
+                named = (("postcode", code), ("huisnummer", number), ("huisletter", letter))
+                return tuple((name, value) for name, value in named if value)
+    return ()
 
 
 def read_rows(body: dict[str, Json]) -> list[dict[str, Json]]:
@@ -303,9 +326,7 @@ def _number(validate: Callable[[str], str], value: Json, field: str, problems: l
     try:
         return validate(text)
     except InvalidNumber as error:
-        problems.append(
-            Problem("number_unreadable", f"KVK gave a number that {error.reason}; it is left out.", field)
-        )
+        problems.append(Problem("number_unreadable", f"KVK gave a number that {error.reason}; it is left out.", field))
         return None
 
 

@@ -40,7 +40,10 @@ from koppel.systems.spi import (
 
 
 def find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, Finding]]:
-    """Look numbers up, one paid call each. `native` and `kvk` are the same thing here: the KVK number."""
+    """Look numbers up, one paid call each. `native` and `kvk` are the same thing here: the KVK number.
+
+    For a company that has ended one free search more proposes who may have taken it over.
+    """
     if kind not in {"native", "kvk"}:
         raise UsageError(f"The register cannot be asked by {kind!r}.", remedy="Use a KVK number, or search by name.")
     findings: dict[str, Finding] = {}
@@ -54,7 +57,8 @@ def find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, F
         if number not in asked:
             call = wire.basisprofiel(site.settings, number)
             reply = yield call
-            asked[number] = _finding(site, number, call.request, reply)
+            finding = _finding(site, number, call.request, reply)
+            asked[number] = (yield from _with_successor(site, finding)) if isinstance(finding, Found) else finding
         findings[value] = asked[number]
     return findings
 
@@ -85,6 +89,26 @@ def _finding(site: Site, number: str, request: Request, reply: Response | NoRepl
             wire.problem(reply, "number_invalid", f"KVK says {number} is no KVK number; check it.", field="kvk")
         )
     return _no_answer(site, request, reply, about=number)
+
+
+def _with_successor(site: Site, found: Found) -> Exchange[Found]:
+    """Put the possible successor of an ended company beside its profile: who is registered at its address now, if that is
+    exactly one other number.
+
+    The Basisprofiel names no successor (rule B2 wants one proposed). An address proves nothing, so this is never more than a
+    proposal that a person is asked about; KVK's change-signal service will name certain ones. What cannot be searched
+    (shielded, foreign or P.O. box address), and a search without an answer, propose nobody.
+    """
+    item = found.items[0]
+    criteria = codec.address_criteria(item.fields)
+    if not (site.settings.successors and codec.ended(item.fields) and criteria):
+        return found
+    hits = yield from _search(site, criteria, limit=PAGE_SIZE)
+    others = {str(hit.fields.get("kvkNummer")) for hit in hits.items} - {item.native}
+    if hits.problem or hits.total > len(hits.items) or len(others) != 1:
+        return found
+    fields = item.fields | {codec.PROPOSED_SUCCESSOR: others.pop()}
+    return Found((msgspec.structs.replace(item, fields=fields),))
 
 
 def _no_answer(site: Site, request: Request, response: Response, *, about: str) -> Unknown:
@@ -297,6 +321,9 @@ _FIELDS = (
     _read_only("is_active", "bool", "datumEinde", "datumUitschrijving"),
     _read_only("started_on", "date", "datumAanvang", note="cut to what is known, e.g. 2018-03"),
     _read_only("ended_on", "date", "datumEinde", "datumUitschrijving", note="cut to what is known, e.g. 2018-03"),
+    _read_only(
+        "successor", "kvk", note="a proposal: the one other company registered at an ended company's address now"
+    ),
     _read_only("do_not_mail", "bool", "indNonMailing"),
     _read_only("employees", "int", "totaalWerkzamePersonen"),
     _read_only("personal", "bool", "rechtsvorm"),
@@ -331,6 +358,7 @@ COMPANIES = Resource(
         probe="none",
         prices=(
             Price(call="basisprofiel", euros="0.02", source="third party, unverified; KVK's own price list is leading"),
+            Price(call="zoeken", euros="0.00", source="third party, unverified"),
         ),
         gap="The register tells nothing by itself: what changed is seen when a number is asked again.",
         fields=_FIELDS,

@@ -4,6 +4,7 @@ It answers from a made-up world, with the checks, codes and oddities of the regi
 the client. People and the register's own clerks act through `control`:
 
     edit {"kvk", "set": {…}}   end {"kvk", "on", "successor"?}   shield {"kvk"}   add {company}   companies {}
+    (a successor the register does not know yet is registered at the same address)
     unavailable {"kvk", "code", "seconds"}   undeliverable {"kvk", "lift"?}   tick {"count"?}   signals {}   settings {…}
 """
 
@@ -377,7 +378,14 @@ class KvkSandbox:
         after = _company(msgspec.to_builtins(before) | changes)
         self._put(after)
         self._say_ended(after, self._now())
+        if after.successor and after.successor not in self._companies:
+            self._register_successor(after, after.successor)
         return {"kvk": after.kvk, "ended_on": after.ended_on, "successor": after.successor}
+
+    def _register_successor(self, ended: SeedCompany, kvk: str) -> None:
+        """The business goes on at the same address under a number of its own."""
+        kept = ("name", "statutory_name", "kind", "street", "number", "letter", "addition", "postcode", "city", "country", "po_box", "sbi")  # fmt: skip
+        self._add({"kvk": kvk} | {name: msgspec.to_builtins(getattr(ended, name)) for name in kept})
 
     def _say_ended(self, company: SeedCompany, at: float) -> None:
         """VZ: continued; BE: ended. VG: by whom it is continued. [kvk-connect docs]"""

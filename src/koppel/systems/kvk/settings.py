@@ -11,7 +11,8 @@ PRODUCTION = "https://api.kvk.nl"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One subscription. `name` chooses which name becomes the company's name (rule B3); `test` uses KVK's test register.
+    """One subscription. `name` chooses which name becomes the company's name (rule B3); `successors` looks for who may have
+    taken an ended company over (rule B2); `test` uses KVK's test register.
 
     Raises ValueError for an address that is not http or https.
     """
@@ -22,8 +23,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ]
     name: Annotated[
         Literal["trade", "statutory"],
-        msgspec.Meta(title="Name to use", description="The trade name, or the name in the statutes"),
-    ] = "trade"
+        msgspec.Meta(
+            title="Name to use",
+            description="The name in the statutes (who has none: the trade name), or always the trade name",
+        ),
+    ] = "statutory"
+    successors: Annotated[
+        bool,
+        msgspec.Meta(
+            title="Propose successors",
+            description="Ask who is registered at an ended company's address; free, needs a subscription to Zoeken",
+        ),
+    ] = True
     test: Annotated[
         bool,
         msgspec.Meta(title="Test register", description="Made-up companies; no subscription needed, nothing to pay"),

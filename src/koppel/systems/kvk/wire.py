@@ -113,6 +113,8 @@ def verdict(request: Request, response: Response, as_of: float) -> Verdict:
     if response.status == 403:
         # Every API is a subscription of its own [kvk-mcp README].
         text = f"The API key has no subscription to {api}; subscribe to the {api} API at developers.kvk.nl."
+        if api == "Zoeken":
+            text += " Or switch 'Propose successors' off: then no run needs it."
         return Verdict("setup", problem(response, "not_subscribed", text))
     if response.status == 429:
         retry_at = _retry_after(response, as_of)

@@ -16,8 +16,8 @@ from koppel.systems.kvk.countries import COUNTRIES
 from koppel.systems.kvk.settings import Settings
 from koppel.systems.spi import Item, Site
 
-TRADE = Settings(apikey="made-up-key-1")
-STATUTORY = Settings(apikey="made-up-key-1", name="statutory")
+TRADE = Settings(apikey="made-up-key-1", name="trade")
+STATUTORY = Settings(apikey="made-up-key-1")  # an invoice needs the legal name, so it is the default
 SECRET = "Geheimweg"
 
 BAKERY = {
@@ -117,9 +117,45 @@ def test_a_whole_company_is_translated():
 
 def test_every_translated_field_stands_in_the_field_table_and_none_can_be_written():
     can = SYSTEM.resource("companies").can
-    told = set(msgspec.to_builtins(decode(BAKERY).record.entity)) | {"ended_on", "personal"}
+    told = set(msgspec.to_builtins(decode(BAKERY).record.entity)) | {"ended_on", "personal", "successor"}
     assert told == {field.path for field in can.fields if not field.own}
     assert {field.writable for field in can.fields} == {"never"}
+
+
+def test_a_proposed_successor_put_beside_the_profile_is_told():
+    assert company_of(**{codec.PROPOSED_SUCCESSOR: "76543210"}).successor == "76543210"
+    assert company_of().successor is None
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"materieleRegistratie": {"datumEinde": "20240630"}}, {"eigenaar": {"datumUitschrijving": "20240630"}}],
+)
+def test_a_company_has_ended_when_either_date_says_so(part):
+    assert codec.ended(profile(**part))
+    assert not codec.ended(BAKERY)
+
+
+def test_the_visit_address_can_be_searched_for():
+    assert codec.address_criteria(BAKERY) == (("postcode", "3451BJ"), ("huisnummer", "12"), ("huisletter", "A"))
+
+
+@pytest.mark.parametrize(
+    "adres",
+    [
+        {"type": "bezoekadres", "indAfgeschermd": "Ja", "postcode": "3451BJ", "huisnummer": 12},
+        {
+            "type": "bezoekadres",
+            "straatHuisnummer": "Am Rhein 23",
+            "postcodeWoonplaats": "47533 Kleve",
+            "land": "Duitsland",
+        },
+        {"type": "correspondentieadres", "postbusnummer": 90, "postcode": "3450AA"},
+        {"type": "bezoekadres", "huisnummer": 12, "postcode": "no code"},
+    ],
+)
+def test_shielded_foreign_and_box_addresses_are_not_searched_for(adres):
+    assert codec.address_criteria(profile(hoofdvestiging={"adressen": [adres]})) == ()
 
 
 def test_the_connection_says_which_name_is_used():

@@ -104,6 +104,77 @@ def test_one_bad_number_does_not_spoil_its_neighbours():
     assert isinstance(findings["76543210"], Found)
 
 
+# --- who went on with it -------------------------------------------------------------------------------------------------
+
+VISIT = {
+    "type": "bezoekadres",
+    "indAfgeschermd": "Nee",
+    "postcode": "3451BJ",
+    "huisnummer": 12,
+    "straatnaam": "Dorpsstraat",
+}
+ENDED = {
+    "kvkNummer": "01234567",
+    "naam": "Firma",
+    "statutaireNaam": "Firma",
+    "materieleRegistratie": {"datumEinde": "20240630"},
+    "_embedded": {"hoofdvestiging": {"adressen": [VISIT]}},
+}
+
+
+def ended_with(*numbers, search=None, total=None, site=SITE):
+    """Look an ended company up; a search at its address finds these numbers."""
+    calls = []
+
+    def answered(call):
+        calls.append(call)
+        if call.kind == "basisprofiel":
+            return reply(200, ENDED)
+        rows = [{"kvkNummer": number, "type": "hoofdvestiging"} for number in numbers]
+        return search or reply(200, {"totaal": len(rows) if total is None else total, "resultaten": rows})
+
+    findings = drive(SYSTEM.resource("companies").find(site, "kvk", ("01234567",)), answered)
+    (item,) = findings["01234567"].items
+    return SYSTEM.resource("companies").decode(site, item).record.entity, calls
+
+
+def test_one_other_company_at_an_ended_ones_address_is_proposed_as_its_successor():
+    company, calls = ended_with("76543210", "76543210", "01234567")
+    assert (company.is_active, company.successor) == (False, "76543210")
+    assert [call.kind for call in calls] == ["basisprofiel", "zoeken"]
+    asked = dict(parse_qsl(urlsplit(calls[1].request.url).query))
+    assert (asked["postcode"], asked["huisnummer"]) == ("3451BJ", "12")
+    assert "inclusiefInactieveRegistraties" not in asked
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"search": fout(404, "IPD5200")},
+        {"search": NoReply("gone")},
+        {"search": fout(400, "IPD1998")},
+        {"numbers": ("76543210", "76543211")},
+        {"numbers": ("01234567",)},
+        {"numbers": ("76543210",) * 100, "total": 250},
+    ],
+)
+def test_nobody_is_proposed_when_the_address_does_not_name_exactly_one(found):
+    company, _ = ended_with(*found.get("numbers", ()), search=found.get("search"), total=found.get("total"))
+    assert (company.is_active, company.successor) == (False, None)
+
+
+def test_an_active_company_costs_no_search():
+    _, calls = look_up("01234567", answer=profile_of)
+    assert [call.kind for call in calls] == ["basisprofiel"]
+
+
+def test_whoever_has_no_subscription_to_the_search_switches_it_off():
+    site = msgspec.structs.replace(SITE.settings, successors=False)
+    company, calls = ended_with("76543210", site=Site(connection="register", settings=site, facts={}, as_of=AS_OF))
+    assert company.successor is None
+    assert [call.kind for call in calls] == ["basisprofiel"]
+
+
 def test_what_is_shielded_never_leaves_the_exchange():
     address = {"type": "bezoekadres", "indAfgeschermd": "Ja", "straatnaam": "Geheimweg", "plaats": "Verborgen"}
     owner = {"rechtsvorm": "Eenmanszaak", "rsin": "800000006", "adressen": [{**address, "indAfgeschermd": None}]}

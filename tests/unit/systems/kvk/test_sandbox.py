@@ -552,6 +552,15 @@ def test_the_end_of_a_business_names_who_continues_it(register: Register):
     assert blocks == [{"redenBeeindiging": "VZ"}, {"rol": "VG", "kvkNummer": "00100104"}]
 
 
+def test_a_successor_nobody_knew_is_registered_at_the_same_address(register: Register):
+    register.do("end", kvk="00100104", on="2026-10-31", successor="00300300")
+    successor = register.json(profile("00300300"))
+    assert successor["naam"] == register.json(profile("00100104"))["naam"]
+    assert "datumEinde" not in successor["materieleRegistratie"]
+    old, new = (first_address(register, number) for number in ("00100104", "00300300"))
+    assert (old["postcode"], old["huisnummer"]) == (new["postcode"], new["huisnummer"])
+
+
 def test_companies_that_had_ended_before_left_their_signals(register: Register):
     assert [s["timestamp"] for s in feed(register)["signalen"]] == ["2024-06-30T12:00:00Z"] * 2
 
