@@ -15,6 +15,7 @@ import os
 import re
 import secrets as randomness
 import socket
+import tomllib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
+from koppel.config.settings_form import settings_form
 from koppel.config.workspace_file import (
     FLOWS,
     KEY_FILE,
@@ -46,6 +48,7 @@ from koppel.engine.plan import Plan
 from koppel.engine.ports import Connection, Ports, Transport, no_point
 from koppel.engine.send import HttpTransport, Sender
 from koppel.formats import kvk as kvk_format
+from koppel.formats import vat as vat_format
 from koppel.formats.invalid import InvalidNumber
 from koppel.mapping.across import check_flows
 from koppel.mapping.check import check_flow
@@ -55,9 +58,10 @@ from koppel.mapping.problems import FlowProblem, has_errors
 from koppel.mapping.project import own_fields
 from koppel.mapping.read import read_flow
 from koppel.mapping.template import fill
-from koppel.mapping.transforms import TRANSFORMS, Transform
+from koppel.mapping.transforms import Transform, with_own
 from koppel.model.can import Field
-from koppel.model.problem import KoppelError, SetupError, SignInNeeded, UsageError
+from koppel.model.problem import KoppelError, Problem, RetryLater, SetupError, SignInNeeded, UsageError
+from koppel.model.record import Record
 from koppel.model.values import Json, Ref
 from koppel.runtime.alerts import Alert, deliver
 from koppel.store import due, runs, secrets, streams, trail, work
@@ -66,6 +70,7 @@ from koppel.store.store import Store, open_store
 from koppel.store.trail import Broken, Head, Recorded
 from koppel.store.vault import Vault, create_key, read_key
 from koppel.systems import registry
+from koppel.systems.spi import Absent, Query, Resource, Unknown
 
 T = TypeVar("T")
 
@@ -77,6 +82,39 @@ class LoadedFlow(msgspec.Struct, frozen=True):
     text: str
     flow: Flow | None
     problems: tuple[FlowProblem, ...]
+
+
+class ReadyMade(msgspec.Struct, frozen=True):
+    """A flow that comes with a system: the connection names it uses until others are given."""
+
+    name: str
+    title: str
+    system: str
+    left: str
+    right: str
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """One record a search found, as much as the search tells."""
+
+    ref: str
+    name: str
+    kvk: str | None = None
+    branch: str | None = None
+    street: str | None = None
+    postcode: str | None = None
+    city: str | None = None
+    is_active: bool | None = None
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A connection that answered: what was asked, and what the login can reach."""
+
+    connection: str
+    system: str
+    asked: str
+    accounts: tuple[tuple[str, str], ...] = ()
+    calls: int = 0
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -115,14 +153,23 @@ class Workspace:
     @classmethod
     def create(cls, folder: str | Path, *, name: str | None = None) -> Workspace:
         """Make a workspace folder: koppel.toml, flows/, key file (0600), empty store. Raises UsageError when there is one already."""
-        path = Path(folder)
+        path = Path(folder).expanduser()
         if (path / WORKSPACE_FILE).exists():
             raise UsageError(
                 f"{path / WORKSPACE_FILE} exists already.",
                 remedy="Choose another folder, or go on with this one: koppel connect NAME --system SYSTEM",
             )
-        path.mkdir(parents=True, exist_ok=True)
-        (path / FLOWS).mkdir(exist_ok=True)
+        for file in (KEY_FILE, STORE_FILE):  # what another workspace left: taking it over would be a guess
+            if (path / file).exists():
+                raise UsageError(
+                    f"{path / file} belongs to another workspace, whose {WORKSPACE_FILE} is missing.",
+                    remedy=f"Put its {WORKSPACE_FILE} back, or choose another folder.",
+                )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / FLOWS).mkdir(exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be made: {error.strerror}.", remedy="Choose another folder.") from None
         title = name or path.resolve().name
         (path / WORKSPACE_FILE).write_text(
             f"# Koppel workspace. Secrets never stand in this file.\n\n[workspace]\nname = {msgspec.json.encode(title).decode()}\n",
@@ -243,6 +290,61 @@ class Workspace:
             lambda ports: Sender(ports).run(connection, connection.system.accounts(connection.site(ports.clock.now())))
         )
 
+    def signed_in(self, name: str) -> bool | None:
+        """Whether tokens are stored for this connection's login; None for a system that needs only a key."""
+        connection = self.connection(name)
+        if connection.system.auth.redeem is None:
+            return None
+        return self.store.run(secrets.get, f"tokens {connection.login}") is not None
+
+    def check_connection(self, name: str) -> Checked:
+        """One harmless read. Raises SignInNeeded, SetupError, RetryLater: what keeps the connection from working."""
+        connection = self.connection(name)
+        system = connection.system
+
+        async def asked(ports: Ports) -> Checked:
+            sender = Sender(ports)
+            reached = await sender.run(connection, system.accounts(connection.site(ports.clock.now())))
+            _chosen_is_reached(connection, reached)
+            if sender.calls:
+                return Checked(name, system.name, "what this login can reach", reached, sender.calls.total())
+            for resource in system.resources:
+                site = connection.site(ports.clock.now(), resource.name)
+                if resource.find is not None and "text" in resource.can.find:
+                    answers = await sender.run(connection, resource.find(site, "text", ("koppel",)))
+                    for problem in (a.problem for a in answers.values() if isinstance(a, Unknown)):
+                        if problem.code != "too_many":
+                            raise _as_error(name, problem)
+                    return Checked(name, system.name, f"one search ({resource.name})", (), sender.calls.total())
+            listed = next((r for r in system.resources if r.can.list and r.entity), None)
+            if listed is None:
+                raise SetupError(f"{name}: {system.title} offers nothing that could be read without consequences.")
+            await sender.run(connection, listed.pages(connection.site(ports.clock.now(), listed.name), Query(size=1)))
+            return Checked(name, system.name, f"one page of {listed.name}", (), sender.calls.total())
+
+        return self._with_ports(asked)
+
+    def find(self, name: str, text: str) -> tuple[Hit, ...]:
+        """Search an account for what a person types; nothing is taken in. Raises UsageError when it cannot be searched so."""
+        connection = self.connection(name)
+        resource, kind, value = _way_to_find(connection, text)
+
+        async def asked(ports: Ports) -> tuple[Hit, ...]:
+            assert resource.find is not None
+            assert resource.decode is not None
+            site = connection.site(ports.clock.now(), resource.name)
+            answers = await Sender(ports).run(connection, resource.find(site, kind, (value,)))
+            answer = answers.get(value, Absent())
+            if isinstance(answer, Unknown):
+                raise _as_error(name, answer.problem)
+            if isinstance(answer, Absent):
+                return ()
+            return tuple(
+                _hit(Ref(name, resource.name, item.native), resource.decode(site, item).record) for item in answer.items
+            )
+
+        return self._with_ports(asked)
+
     def own_fields(self, name: str) -> tuple[Field, ...]:
         """The vendor's own fields that this account really has, from its live metadata."""
         connection = self.connection(name)
@@ -280,6 +382,11 @@ class Workspace:
                     remedy=f"It has: {', '.join(sorted(resources))}.",
                 )
         return loaded.flow
+
+    @staticmethod
+    def ready_made() -> tuple[ReadyMade, ...]:
+        """The flows that come with the installed systems."""
+        return ready_made()
 
     def add_flow(self, name: str, connections: Mapping[str, str]) -> Path:
         """Copy a ready-made flow into the workspace with connection names filled in. Raises UsageError."""
@@ -612,6 +719,70 @@ class Workspace:
     def streams(self) -> tuple[streams.Stream, ...]:
         """What is read, and how far."""
         return self.store.run(streams.every)
+
+
+def ready_made() -> tuple[ReadyMade, ...]:
+    """The flows that come with the installed systems, by name."""
+    found: list[ReadyMade] = []
+    for system in registry.names():
+        for name, text in registry.ready_made_flows(system).items():
+            document = tomllib.loads(text)
+            left, right = (str(document.get(side, "")).partition(":")[0] for side in ("left", "right"))
+            found.append(ReadyMade(name, str(document.get("title", name)), system, left, right))
+    return tuple(sorted(found, key=lambda flow: flow.name))
+
+
+def _way_to_find(connection: Connection, text: str) -> tuple[Resource, str, str]:
+    """The resource and kind of key that can answer what was typed."""
+    searchable = [r for r in connection.system.resources if r.find is not None and r.decode is not None]
+    for resource in searchable:
+        if "text" in resource.can.find:
+            return resource, "text", text
+    readers = (("kvk", kvk_format), ("vat", vat_format))
+    for resource in searchable:
+        for kind, reader in readers:
+            if kind in resource.can.find and reader.is_valid(text):
+                return resource, kind, reader.compact(text)
+    kinds = sorted({kind for r in searchable for kind in r.can.find if kind != "native"})
+    raise UsageError(
+        f"{connection.name} cannot be searched for {text!r}.",
+        remedy=f"{connection.system.title} can be searched by: {', '.join(kinds) or 'nothing'}.",
+    )
+
+
+def _hit(ref: Ref, record: Record) -> Hit:
+    company = record.entity
+    place = company.address or company.postal_address
+    return Hit(
+        str(ref),
+        company.name or company.trade_name or company.statutory_name or "",
+        company.kvk,
+        company.branch,
+        (place.first_line() or None) if place else None,
+        place.postcode if place else None,
+        place.city if place else None,
+        company.is_active,
+    )
+
+
+def _as_error(name: str, problem: Problem) -> KoppelError:
+    """A search that got no answer, as what the caller must do."""
+    if problem.retry_at is not None:
+        return RetryLater(f"{name}: {problem}", at=problem.retry_at, remedy="Try again later.")
+    return UsageError(f"{name}: {problem}")
+
+
+def _chosen_is_reached(connection: Connection, reached: Sequence[tuple[str, str]]) -> None:
+    """Refuse a setting that was to be chosen from what the login reaches and is not among it."""
+    for setting in settings_form(connection.system.name):
+        chosen = getattr(connection.settings, setting.name, None)
+        if setting.chosen_from == "accounts" and reached and chosen is not None:
+            ids = [id_ for id_, _ in reached]
+            if str(chosen) not in ids:
+                raise SetupError(
+                    f"{connection.name}: {setting.title.lower()} {chosen} is not among those this sign-in can reach: {', '.join(ids)}.",
+                    remedy=f"koppel connect {connection.name} --set {setting.name}={ids[0]}, or sign in again and grant it.",
+                )
 
 
 _SIDES: tuple[SideName, SideName] = ("left", "right")

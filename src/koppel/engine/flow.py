@@ -305,9 +305,13 @@ class Pass:
         for step in steps:
             stored = pairs.get((step.left or "", step.right or ""))
             generation = stored.generation if stored else seq if step.kind == "create" else 0
-            made.append(
-                plans.lower(frame, step, targets[step.side].get(step.target or ""), generation=generation, as_of=now)
-            )
+            target = targets[step.side].get(step.target or "")
+            planned = plans.lower(frame, step, target, generation=generation, as_of=now)
+            if (
+                step.kind == "update" and not planned.operations
+            ):  # only the spelling differs: nothing to send, so agreed
+                planned = plans.lower(frame, _as_it_stands(step), target, generation=generation, as_of=now)
+            made.append(planned)
         return tuple(made)
 
     def guard(
@@ -348,6 +352,16 @@ class Pass:
             unchanged=sum(1 for view in views if view.own.native not in touched),
         )
         return made, views
+
+
+def _as_it_stands(step: Step) -> Step:
+    """The agreement that an update amounts to when the target's wire form is already the same."""
+    shown = {key: (value, step.before.get(key)) for key, value in step.values.items()}
+    agreed = {key: both if step.side == "right" else both[::-1] for key, both in shown.items()}
+    because = dict.fromkeys(agreed, "the same in the vendor's own spelling")
+    return Step(
+        "agree", step.side, step.left, step.right, step.label, agreed=agreed, because=because, follower=step.follower
+    )
 
 
 def _load(db: Db, frame: Frame, part: dict[SideName, list[str]]) -> list[View]:
