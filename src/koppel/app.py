@@ -143,9 +143,9 @@ class Workspace:
         self.actor = actor or os.environ.get("KOPPEL_ACTOR") or os.environ.get("USER") or "somebody"
         self.point: Callable[[str], Coroutine[Any, Any, None]] = no_point
         self.transport: Transport | None = None
-        self.transforms: Mapping[str, Transform] = TRANSFORMS | {
-            e.name: e.load() for e in entry_points(group="koppel.transforms")
-        }
+        self.transforms: Mapping[str, Transform] = with_own(
+            {e.name: e.load() for e in entry_points(group="koppel.transforms")}
+        )
         self.flows = _load_flows(config.path, self.transforms)
 
     # --- opening ------------------------------------------------------------------------------------------------------
