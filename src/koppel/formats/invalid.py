@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class InvalidNumber(ValueError):  # noqa: N818 - reads as what it is where it is caught
+class InvalidNumber(ValueError):
     """A text is not the number it should be.
 
     `what` names the number ("KVK number"), `value` is what the caller typed and nothing more (never a number looked up

@@ -87,6 +87,8 @@ class Shelf:
     def write(self, each):
         if each["fields"].get("name") in self.refused:
             return {"op": each["op"], "error": "name not allowed"}
+        if each["expect"] and str(self.rows[each["id"]]["rev"]) != each["expect"]:
+            return {"op": each["op"], "stale": True}
         made = self.put(each["fields"] | {"op": each["op"]}, each["id"])
         return {"op": each["op"], "id": made["id"]}
 
@@ -183,7 +185,8 @@ def lower(site, change):
         fields.pop("kvk", None)
     if site.settings.broken == "clears the others" and change.kind == "update":
         fields = {"name": "", "kvk": "", **fields}
-    return (Operation(change.op, change.kind, "items", change.native, fields, dict(change.before)),)
+    expect = "" if site.settings.broken == "overwrites unseen" else change.version
+    return (Operation(change.op, change.kind, "items", change.native, fields, dict(change.before), expect=expect),)
 
 
 def group(operations):
@@ -192,7 +195,9 @@ def group(operations):
 
 def send(site, batch):
     broken = site.settings.broken
-    body = [{"op": each.op, "id": each.native, "fields": each.fields} for each in batch.operations]
+    body = [
+        {"op": each.op, "id": each.native, "fields": each.fields, "expect": each.expect} for each in batch.operations
+    ]
     carries = tuple(each.op for each in batch.operations)
     if broken == "forgets to carry":
         carries = carries[:1]
@@ -207,12 +212,15 @@ def send(site, batch):
         )
     if broken == "mixes up outcomes":
         results = [{**each, "op": op} for each, op in zip(results, reversed(carries), strict=True)]
-    return tuple(
-        Receipt(each["op"], "refused", problem=Problem("refused", "refused", vendor_text=each["error"]))
-        if "error" in each
-        else Receipt(each["op"], "done", each["id"])
-        for each in results
-    )
+    return tuple(receipt(each) for each in results)
+
+
+def receipt(result):
+    if "stale" in result:
+        return Receipt(result["op"], "stale")
+    if "error" in result:
+        return Receipt(result["op"], "refused", problem=Problem("refused", "refused", vendor_text=result["error"]))
+    return Receipt(result["op"], "done", result["id"])
 
 
 def probe(site, operations):
@@ -270,6 +278,7 @@ def system(broken):
         find_batch=10,
         never_skips="row_version",
         probe="operation_id",
+        conditional=True,
         fields=FIELDS,
     )
     many = {"group": lambda operations: (Batch(operations),)} if broken == "batches without end" else {"group": group}
@@ -366,6 +375,7 @@ BREAKAGES = (
     caught("clears the others", "test_each_field_can_be_changed_alone_and_the_others_stay"),
     caught("one refusal for all", "test_many_creates_keep_an_outcome_each_and_a_refused_one_spoils_no_neighbour"),
     caught("mixes up outcomes", "test_many_creates_keep_an_outcome_each_and_a_refused_one_spoils_no_neighbour"),
+    caught("overwrites unseen", "test_a_record_changed_by_a_person_in_the_meantime_makes_the_update_stale"),
     caught("forgets to carry", "test_every_operation_travels_in_exactly_one_call_that_names_it"),
     caught("batches without end", "test_batches_are_no_larger_than_the_resource_says"),
     caught("reading carries", "test_reading_never_claims_to_carry_an_operation"),
