@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from koppel.engine import settle
 from koppel.engine.frame import Frame
-from koppel.engine.plan import Planned
+from koppel.engine.plan import Planned, path
 from koppel.engine.ports import Ports
 from koppel.engine.send import Sender, gather_limited
 from koppel.engine.settle import Hand
@@ -22,7 +22,7 @@ from koppel.mapping.flow import SideName
 from koppel.store import leases
 from koppel.store.sql import Db
 from koppel.sync.steps import WRITES
-from koppel.systems.spi import Batch, Operation, Receipt
+from koppel.systems.spi import Batch, Receipt
 
 WINDOW = 20  # batches per chunk
 
@@ -35,6 +35,29 @@ class Outcome(msgspec.Struct):
     unknown: int = 0
     stale: int = 0
     touched: set[SideName] = msgspec.field(default_factory=set)
+    natives: dict[str, str] = msgspec.field(default_factory=dict)
+    told: set[str] = msgspec.field(default_factory=set)
+
+    def learn(self, planned: Planned, receipt: Receipt) -> None:
+        """Count a part that was done; a step of several operations counts once, with its first."""
+        self.touched.add(planned.step.side)
+        native = receipt.native or planned.step.target
+        if native is not None:
+            self.natives[receipt.op] = native
+        if planned.id not in self.told:
+            self.told.add(planned.id)
+            self.done[planned.step.kind] += 1
+
+    def ready(self, planned: Planned) -> Planned | None:
+        """The part with the id its need made; None when what it needs was not done."""
+        operation = planned.operations[0]
+        if any(need not in self.natives for need in operation.needs):
+            return None
+        if operation.native is not None or not operation.needs:
+            return planned
+        native = self.natives[operation.needs[0]]
+        step = msgspec.structs.replace(planned.step, **{planned.step.side: native})
+        return Planned(step, planned.id, (msgspec.structs.replace(operation, native=native),), planned.calls)
 
 
 class Fence(msgspec.Struct, frozen=True):
@@ -64,7 +87,8 @@ async def execute(
     for part in _parts(quiet, 200):
         await ports.store.tx(_settle_quiet, frame, Hand(run, actor, ports.clock.now()), part, outcome)
         await ports.point("quiet steps settled")
-    writes = [p for p in steps if p.step.kind in WRITES]
+    rows = [split(p) for p in steps if p.step.kind in WRITES]
+    writes = [row[n] for n in range(max(map(len, rows), default=0)) for row in rows if n < len(row)]  # all firsts first
     settled: list[tuple[Planned, Receipt]] = []
     chunks = list(_chunks(frame, writes))
     for number, chunk in enumerate(chunks):
@@ -102,8 +126,7 @@ def _turn(
     for planned, receipt in settled:
         status = settle.settle_receipt(db, frame, hand, planned, receipt)
         if status == "done":
-            outcome.done[planned.step.kind] += 1
-            outcome.touched.add(planned.step.side)
+            outcome.learn(planned, receipt)
         elif status == "refused":
             outcome.refused += 1
         elif status == "stale":
@@ -114,10 +137,13 @@ def _turn(
         raise LostLease(fence.name)
     opened: list[Planned] = []
     for planned in chunk:
+        ready = outcome.ready(planned)
+        if ready is None:
+            continue  # what it needs was not done: the rest is decided anew, by ordinary merge
         try:
             with db.connection.begin_nested():
-                settle.open_operations(db, frame, hand, [planned])
-            opened.append(planned)
+                settle.open_operations(db, frame, hand, [ready])
+            opened.append(ready)
         except IntegrityError:
             outcome.stale += 1
     return opened
@@ -131,44 +157,45 @@ async def _send_chunk(
     receipts: dict[str, Receipt] = {}
     for side in ("right", "left"):
         connection, resource = frame.connections[side], frame.resources[side]
-        waves = _waves([op for planned in chunk if planned.step.side == side for op in planned.operations])
-        for wave in waves:
-            ready = tuple(_with_native(op, receipts) for op in wave)
-            held = {op.op for op in ready if op.needs and op.native is None}
-            receipts |= {op: Receipt(op, "unknown") for op in held}
-            batches = resource.group(tuple(op for op in ready if op.op not in held))
-
-            async def one(batch: Batch) -> tuple[Receipt, ...]:
-                assert resource.send is not None  # noqa: B023 - awaited within this turn of the loop
-                return await sender.run(
-                    connection, resource.send(connection.site(ports.clock.now(), resource.name), batch)
-                )  # noqa: B023
-
-            for batch, answers in zip(
-                batches, await gather_limited(resource.can.parallel, [one(batch) for batch in batches]), strict=True
-            ):
+        batches = resource.group(tuple(op for p in chunk if p.step.side == side for op in p.operations))
+        if batches:
+            for batch, answers in zip(batches, await _answers(ports, sender, frame, side, batches), strict=True):
                 answered = {receipt.op: receipt for receipt in answers}
                 receipts |= {op.op: answered.get(op.op, Receipt(op.op, "unknown")) for op in batch.operations}
     return [(planned, receipts[op]) for op, planned in by_op.items()]
 
 
-def _waves(operations: list[Operation]) -> list[list[Operation]]:
-    """Operations that need none first, then those that need them."""
-    done: set[str] = set()
-    left, waves = list(operations), []
-    while left:
-        wave = [op for op in left if set(op.needs) <= done] or left
-        waves.append(wave)
-        done |= {op.op for op in wave}
-        left = [op for op in left if op.op not in done]
-    return waves
+async def _answers(
+    ports: Ports, sender: Sender, frame: Frame, side: SideName, batches: Sequence[Batch]
+) -> list[tuple[Receipt, ...]]:
+    connection, resource = frame.connections[side], frame.resources[side]
+    send = resource.send
+    assert send is not None
+
+    async def one(batch: Batch) -> tuple[Receipt, ...]:
+        return await sender.run(connection, send(connection.site(ports.clock.now(), resource.name), batch))
+
+    return await gather_limited(resource.can.parallel, [one(batch) for batch in batches])
 
 
-def _with_native(operation: Operation, receipts: dict[str, Receipt]) -> Operation:
-    if operation.native is not None or not operation.needs:
-        return operation
-    first = receipts.get(operation.needs[0])
-    return msgspec.structs.replace(operation, native=first.native) if first and first.status == "done" else operation
+def split(planned: Planned) -> tuple[Planned, ...]:
+    """One part per operation, each with the fields its operation covers; receipts, trail and base are kept per part.
+
+    What follows a create's first operation is an update of the record it made.
+    """
+    if len(planned.operations) < 2:
+        return (planned,)
+    parts: list[Planned] = []
+    for number, operation in enumerate(planned.operations):
+        step = planned.step
+        if operation.covers:
+            kept = {key: value for key, value in step.values.items() if path(key) in operation.covers}
+            before = {key: value for key, value in step.before.items() if key in kept}
+            step = msgspec.structs.replace(step, values=kept, before=before)
+        if number and step.kind == "create":
+            step = msgspec.structs.replace(step, kind="update")
+        parts.append(Planned(step, planned.id, (operation,), 1))
+    return tuple(parts)
 
 
 def _chunks(frame: Frame, writes: Sequence[Planned]) -> Iterator[Sequence[Planned]]:

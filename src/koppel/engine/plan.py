@@ -87,8 +87,8 @@ def lower(frame: Frame, step: Step, target: Observation | None, *, generation: i
         op,
         step.kind,  # type: ignore[arg-type]
         step.target,
-        {_path(key): value for key, value in step.values.items()},
-        {_path(key): value for key, value in step.before.items()},
+        {path(key): value for key, value in step.values.items()},
+        {path(key): value for key, value in step.before.items()},
         target.record if target else None,
         target.version if target else "",
     )
@@ -96,7 +96,7 @@ def lower(frame: Frame, step: Step, target: Observation | None, *, generation: i
     return Planned(step, step.identity(), operations, len(resource.group(operations)))
 
 
-def _path(key: str) -> str:
+def path(key: str) -> str:
     """A rule key as the system knows it: `right:Remarks` is its own field `Remarks`."""
     side, _, name = key.partition(":")
     return name if side in ("left", "right") and name else key

@@ -174,6 +174,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     `fields`: vendor field -> wire value. `needs`: operations that must be done first (a two-call create); when `native`
     is None and `needs` is set, the id comes from the first need. `keys`: natural keys (kind, value) a probe can look for.
+    `covers`: the canonical paths and own names it carries out, when a change takes several operations; empty = all of them.
     """
 
     op: str
@@ -185,6 +186,7 @@ class Operation(msgspec.Struct, frozen=True):
     keys: tuple[tuple[str, str], ...] = ()
     expect: str = ""
     needs: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
 
 
 class Batch(msgspec.Struct, frozen=True):
