@@ -38,6 +38,10 @@ class Request(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     body: bytes = b""
 
+    def __repr__(self) -> str:
+        # Headers carry keys and tokens once a request is signed; bodies carry codes and personal data (law 12).
+        return f"Request({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
+
 
 class Response(msgspec.Struct, frozen=True):
     """One HTTP response; header names are lower-case."""
@@ -278,6 +282,9 @@ class Tokens(msgspec.Struct, frozen=True):
     obtained_at: float = 0.0
     expires_at: float | None = None
     extra: dict[str, Json] = {}
+
+    def __repr__(self) -> str:
+        return f"Tokens(***, obtained_at={self.obtained_at}, expires_at={self.expires_at})"
 
 
 class Refreshed(msgspec.Struct, frozen=True):
