@@ -14,7 +14,6 @@ import asyncio
 import os
 import re
 import secrets as randomness
-import socket
 import tomllib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import entry_points
@@ -39,6 +38,7 @@ from koppel.config.workspace_file import (
 )
 from koppel.config.workspace_file import FILE as WORKSPACE_FILE
 from koppel.engine import flow as engine
+from koppel.engine import leasing
 from koppel.engine import plan as plans
 from koppel.engine.clock import Clock, RealClock
 from koppel.engine.explain import Explanation, explain
@@ -522,6 +522,18 @@ class Workspace:
 
         return Added(flow.id, tuple(taken), refused, notes, result=self._run(flow, wet))
 
+    def take(self, numbers: Sequence[str], *, to: str) -> Added:
+        """Take numbers in without running: they are looked up and dealt with by the next plan, sync or scheduled run.
+
+        Raises UsageError when none of them is a number.
+        """
+        flow = self._flow_into(to)
+        taken, refused, notes = read_numbers(numbers)
+        if not taken:
+            raise UsageError(next(iter(refused.values()), "no number was given"), remedy="Nothing was taken in.")
+        self._with_ports(lambda ports: engine.take(ports, flow, taken))
+        return Added(flow.id, tuple(taken), refused, notes)
+
     def _flow_into(self, to: str) -> Flow:
         if to in self.flows:
             return self.flow(to)
@@ -602,13 +614,13 @@ class Workspace:
                 clock = FollowingClock(self.config.clock, transport)
                 await clock.look()
             needed = {name: self.connection(name) for name in self.config.connections if self._usable(name)}
-            worker = f"{socket.gethostname()}:{os.getpid()}:{randomness.token_hex(3)}"
             ports = Ports(
                 store=self.store,
                 clock=clock,
                 transport=transport,
                 connections=needed,
-                worker=worker,
+                worker=leasing.worker_name(),
+                is_dead=leasing.is_dead,
                 point=self.point,
                 tell=self.tell,
                 interactive=True,

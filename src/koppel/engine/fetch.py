@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from koppel.engine import leasing
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender, gather_limited
 from koppel.model.problem import Bug, RetryLater
@@ -44,7 +45,7 @@ async def fetch(
     """Read what changed since last time (or all, the first time), and the deletions that another feed lists."""
     stream = await ports.store.tx(streams.ensure, connection.name, resource.name)
     name = f"stream {stream.name}"
-    if await ports.store.tx(leases.take, name, ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS) is None:
+    if await leasing.take(ports, name, seconds=LEASE_SECONDS) is None:
         raise RetryLater(
             f"{stream.name} is being read by another worker.",
             at=ports.clock.now() + 60,

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from koppel.engine import execute as executor
+from koppel.engine import leasing
 from koppel.engine import plan as plans
 from koppel.engine.execute import Fence, LostLease, Outcome
 from koppel.engine.fetch import fetch, look_up
@@ -94,7 +95,7 @@ class Pass:
             if not resource.can.list or (self.options.light and self.frame.streams[side].complete_at is None):
                 continue
             await fetch(self.ports, self.sender, connection, resource)
-            self.streams_read += 1
+            self.streams_read += 2 if resource.tombstones else 1
         refresh(self.ports, self.frame)
 
     async def read_again(self, sides: set[SideName]) -> None:
@@ -426,7 +427,7 @@ async def _run(
     ports: Ports, flow: Flow, options: Options, stored: Plan | None, transforms: Mapping[str, Transform]
 ) -> Result:
     lease = f"flow {flow.id}"
-    fence = await ports.store.tx(leases.take, lease, ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS)
+    fence = await leasing.take(ports, lease, seconds=LEASE_SECONDS)
     if fence is None:
         raise RetryLater(
             f"Flow {flow.id} is being run by another worker.",

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from koppel.engine import leasing
 from koppel.engine.ports import Connection, Ports
 from koppel.model.problem import RetryLater, SignInNeeded
 from koppel.store import leases, secrets
@@ -78,8 +79,7 @@ class Logins:
     async def _refresh(self, connection: Connection, seen: Tokens, *, forced: bool = False) -> Tokens:
         ports, lease = self.ports, f"login {connection.login}"
         for _ in range(120):
-            now = ports.clock.now()
-            if await ports.store.tx(leases.take, lease, ports.worker, at=now, seconds=LEASE_SECONDS) is not None:
+            if await leasing.take(ports, lease, seconds=LEASE_SECONDS) is not None:
                 break
             await ports.clock.sleep(1.0)
             stored = await self._stored(connection)

@@ -59,9 +59,16 @@ async def no_point(name: str) -> None:
     """Production: a point at which nothing happens."""
 
 
+def nobody_is_dead(worker: str) -> bool:
+    """Where workers cannot be looked at, their leases run out by time alone."""
+    _ = worker
+    return False
+
+
 @dataclass(kw_only=True)
 class Ports:
-    """Everything with I/O that a pass may touch. `worker` names this process in leases."""
+    """Everything with I/O that a pass may touch. `worker` names this process in leases; `is_dead` says of another
+    worker that it surely cannot act any more."""
 
     store: Store
     clock: Clock
@@ -69,6 +76,7 @@ class Ports:
     connections: Mapping[str, Connection]
     worker: str
     point: Callable[[str], Awaitable[None]] = no_point
+    is_dead: Callable[[str], bool] = nobody_is_dead
     timeout: float = 60.0
     patience: float = 900.0
     interactive: bool = False

@@ -1,0 +1,65 @@
+"""Leases as a worker takes them: one that a dead process of this machine left behind is taken over at once.
+
+A killed run must not make the next one wait until its lease runs out. Only a process that surely cannot act any more counts as
+dead: same machine start, same process namespace, and no such process, or another one under its number.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from hashlib import blake2b
+from pathlib import Path
+
+from koppel.engine.ports import Ports
+from koppel.store import leases
+from koppel.store.sql import Db
+
+_BOOT, _NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+
+
+def worker_name() -> str:
+    """This process as leases name it: where it runs, its number, when it started, and something nobody else has."""
+    return f"{_place()}:{os.getpid()}:{_started(os.getpid())}:{secrets.token_hex(3)}"
+
+
+def is_dead(worker: str) -> bool:
+    """Whether that worker surely cannot act any more. False whenever that cannot be told from here."""
+    parts = worker.split(":")
+    if len(parts) != 4 or not parts[1].isdigit() or not parts[2] or parts[0] != _place():
+        return False
+    return _started(int(parts[1])) != parts[2]
+
+
+async def take(ports: Ports, name: str, *, seconds: float) -> int | None:
+    """Take or renew a lease; returns its fence, or None when somebody living holds it."""
+    return await ports.store.tx(_take, ports, name, seconds)
+
+
+def _take(db: Db, ports: Ports, name: str, seconds: float) -> int | None:
+    now = ports.clock.now()
+    fence = leases.take(db, name, ports.worker, at=now, seconds=seconds)
+    if fence is None:
+        held = leases.holder(db, name)
+        if held is not None and ports.is_dead(held[0]):
+            leases.release(db, name, held[0])
+            fence = leases.take(db, name, ports.worker, at=now, seconds=seconds)
+    return fence
+
+
+def _place() -> str:
+    """The running machine and the process namespace: process numbers mean something only inside both."""
+    try:
+        boot, namespace = _BOOT.read_text("ascii").strip(), str(_NAMESPACE.readlink())
+    except OSError:  # not a Linux: nobody is ever called dead
+        return ""
+    return blake2b(f"{boot} {namespace}".encode(), digest_size=6).hexdigest()
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's ticks; empty when there is none (a zombie cannot act either)."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if after_name[0] in "ZX" else after_name[19]

@@ -1,0 +1,73 @@
+"""A lease that a dead process left behind is taken over; one of a living process, or of one that cannot be judged, is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from koppel.engine import leasing
+from koppel.engine.ports import Ports
+from koppel.store import leases
+from koppel.store.store import in_memory
+from koppel.store.vault import Vault
+
+NAME = (
+    "print(__import__('koppel.engine.leasing', fromlist=['x']).worker_name(), flush=True); __import__('time').sleep(60)"
+)
+
+
+class Still:
+    def now(self):
+        return 1_000.0
+
+
+@pytest.fixture
+def process():
+    """(worker name, process) of a living process that would hold leases."""
+    with subprocess.Popen([sys.executable, "-c", NAME], stdout=subprocess.PIPE, text=True) as living:
+        yield living.stdout.readline().strip(), living
+        living.kill()
+
+
+def test_a_living_process_is_not_dead_and_a_killed_one_is(process):
+    name, living = process
+    assert not leasing.is_dead(name)
+    os.kill(living.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, living.pid, os.WEXITED | os.WNOWAIT)  # a zombie cannot act either
+    assert leasing.is_dead(name)
+    living.wait()
+    assert leasing.is_dead(name)
+
+
+def test_another_process_under_the_same_number_is_not_the_one_that_died(process):
+    place, number, started, rest = process[0].split(":")
+    assert leasing.is_dead(f"{place}:{number}:{int(started) - 1}:{rest}")
+
+
+def test_nobody_on_another_machine_is_called_dead(process):
+    _, number, started, rest = process[0].split(":")
+    for stranger in (f"elsewhere:{number}:1:{rest}", f":{number}:{started}:{rest}", "worker", "host:123:abc"):
+        assert not leasing.is_dead(stranger)
+
+
+@pytest.mark.parametrize(("dead", "got"), [(True, 2), (False, None)])
+def test_only_a_dead_holders_lease_changes_hands_before_its_time(dead, got):
+    store = in_memory(Vault(b"k" * 32))
+    store.run(leases.take, "flow f", "other", at=999.0, seconds=600)
+    ports = Ports(store=store, clock=Still(), transport=None, connections={}, worker="me", is_dead=lambda _: dead)
+    assert asyncio.run(leasing.take(ports, "flow f", seconds=600)) == got
+    store.close()
+
+
+def test_a_fence_of_the_dead_no_longer_holds():
+    store = in_memory(Vault(b"k" * 32))
+    fence = store.run(leases.take, "flow f", "other", at=999.0, seconds=600)
+    ports = Ports(store=store, clock=Still(), transport=None, connections={}, worker="me", is_dead=lambda _: True)
+    asyncio.run(leasing.take(ports, "flow f", seconds=600))
+    assert not store.run(leases.holds, "flow f", "other", fence)
+    store.close()
