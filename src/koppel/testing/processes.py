@@ -1,0 +1,177 @@
+"""Processes of a simulated world: each has its own name in leases, and can be killed at any named point, never to move again.
+
+A killed process is abandoned, not cancelled: no `finally` of it runs. Whatever it waits for never comes; whatever it still
+holds (leases, open intents) is left behind for the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+from koppel.engine.clock import LoopClock
+from koppel.engine.ports import Connection, NotSent, Ports
+from koppel.store.store import Store
+from koppel.store.vault import Vault
+from koppel.systems.spi import NoReply, Request, Response
+
+T = TypeVar("T")
+
+
+class Carrier(Protocol):
+    """The world's wire: carries a request of one process."""
+
+    async def carry(
+        self, request: Request, *, timeout: float, still_there: Callable[[], bool]
+    ) -> Response | NoReply | NotSent:
+        """Carry one request."""
+        ...
+
+
+class Machine:
+    """The machine the processes run on: one database in memory, which can lose power.
+
+    At power loss the database falls back to the last commit that was promised to reach the disk.
+    """
+
+    def __init__(self, engine: sa.Engine, vault: Vault, *, power_fails: bool = False) -> None:
+        self.engine = engine
+        self.vault = vault
+        self.connection = engine.connect()
+        self.keeps = power_fails
+        self._on_disk: bytes | None = None
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        """The database itself."""
+        raw = self.connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        return raw
+
+    def flushed(self) -> None:
+        """A durable commit: from now on this is what power loss leaves."""
+        if self.keeps:
+            self._on_disk = self.raw.serialize()
+
+    def lose_power(self) -> bool:
+        """Fall back to what reached the disk; whether there was anything to fall back to."""
+        if self._on_disk is None:
+            return False
+        self.raw.deserialize(self._on_disk)
+        return True
+
+
+class ProcessStore(Store):
+    """The store as one process sees it: a dead process does no more transactions."""
+
+    def __init__(self, machine: Machine, process: Process) -> None:
+        super().__init__(machine.engine, machine.vault, inline=True)
+        self._machine = machine
+        self._process = process
+        self._connection = machine.connection
+
+    async def _hop(self, durable: bool, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        await self._process.breathe()
+        done = self._transact(durable, function, *args, **kwargs)
+        if durable:
+            self._machine.flushed()
+        return done
+
+
+@dataclass(eq=False)
+class Process:
+    """One worker process. `chance` is how likely it dies at a point; `points` counts where it has been."""
+
+    name: str
+    machine: Machine
+    rnd: Random
+    chance: float = 0.0
+    alive: bool = True
+    died_at: str = ""
+    over: bool = False
+    on_death: Callable[[Process, str], None] = lambda _process, _point: None
+    waiting: list[asyncio.Future[None]] = field(default_factory=list[asyncio.Future[None]])
+
+    async def breathe(self) -> None:
+        """Go on when alive; else never (or vanish quietly, once the world is over)."""
+        if self.alive:
+            return
+        if self.over:
+            raise GeneratorExit
+        forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(forever)
+        await forever
+
+    async def point(self, name: str) -> None:
+        """A named point of the engine: where a process may die."""
+        if self.alive and self.chance and self.rnd.random() < self.chance:
+            self.die(name)
+        await self.breathe()
+
+    def die(self, where: str) -> None:
+        """Killed."""
+        self.alive = False
+        self.died_at = where
+        self.on_death(self, where)
+
+    def ports(
+        self, *, clock: LoopClock, wire: Carrier, connections: Mapping[str, Connection], tell: Callable[[str], None]
+    ) -> Ports:
+        """What the engine is handed in this process."""
+        return Ports(
+            store=ProcessStore(self.machine, self),
+            clock=_Pulse(clock, self),
+            transport=_Line(wire, self),
+            connections=connections,
+            worker=self.name,
+            point=self.point,
+            timeout=30.0,
+            tell=tell,
+        )
+
+
+class _Pulse:
+    """The clock of a process that may be dead when it wakes."""
+
+    def __init__(self, clock: LoopClock, process: Process) -> None:
+        self._clock = clock
+        self._process = process
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._process.breathe()
+        await self._clock.sleep(seconds)
+        await self._process.breathe()
+
+
+class _Line:
+    """The transport of a process that may die while its request is under way."""
+
+    def __init__(self, wire: Carrier, process: Process) -> None:
+        self._wire = wire
+        self._process = process
+
+    async def send(self, request: Request, *, timeout: float) -> Response | NoReply | NotSent:  # noqa: ASYNC109 -- the port says so
+        await self._process.breathe()
+        reply = await self._wire.carry(request, timeout=timeout, still_there=lambda: self._process.alive)
+        await self._process.breathe()
+        return reply
+
+
+def abandon(task: asyncio.Task[Any], graveyard: list[Any]) -> None:
+    """Keep a killed process's task for ever, unresumed."""
+    graveyard.append(task)
+
+
+async def first_of(task: asyncio.Task[Any], *others: Awaitable[Any]) -> None:
+    """Wait until the task ends or one of the others comes; nothing is cancelled."""
+    waits = [task, *(asyncio.ensure_future(other) for other in others)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
