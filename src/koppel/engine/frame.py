@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from koppel.engine.ports import Connection, Ports
 from koppel.mapping.conditions import reason
@@ -55,9 +55,11 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
     left, right = ports.at(flow.left), ports.at(flow.right)
     settle = Visible(as_of=ports.clock.now(), left=left[1].can.settles_after, right=right[1].can.settles_after)
     made = shapes(flow, left[1].can, right[1].can, FACTS[flow.entity])
+    ends: tuple[tuple[SideName, Resource], ...] = (("left", left[1]), ("right", right[1]))
+    archives = frozenset(side for side, resource in ends if resource.can.archive)
     return Frame(
         flow=flow,
-        policy=Policy(flow=flow, shapes=made, visible=settle),
+        policy=Policy(flow=flow, shapes=made, visible=settle, archives=archives),
         connections={"left": left[0], "right": right[0]},
         resources={"left": left[1], "right": right[1]},
         streams={
@@ -72,12 +74,8 @@ def refresh(ports: Ports, frame: Frame) -> None:
     """Read the streams' rows and the clock again: after pages were taken in, before deciding."""
     for side in ("left", "right"):
         frame.streams[side] = ports.store.run(streams.get, frame.streams[side].id)
-    settle = frame.policy.visible
-    frame.policy = Policy(
-        flow=frame.flow,
-        shapes=frame.policy.shapes,
-        visible=Visible(as_of=ports.clock.now(), left=settle.left, right=settle.right),
-    )
+    visible = replace(frame.policy.visible, as_of=ports.clock.now())
+    frame.policy = replace(frame.policy, visible=visible)
 
 
 def label(record: Record | None, native: str) -> str:

@@ -6,7 +6,7 @@ linked → merge; not linked → match: keys that name different records ask, on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.model.kinds import is_blank
@@ -20,11 +20,12 @@ from koppel.sync.steps import Candidate, Linked, Need, Side, Step, View
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What deciding needs besides a view: the flow, its shapes, when writes show."""
+    """What deciding needs besides a view: the flow, its shapes, when writes show, which sides can archive a record."""
 
     flow: Flow
     shapes: dict[str, Shape]
-    visible: Visible = Visible()
+    visible: Visible = field(default_factory=Visible)
+    archives: frozenset[SideName] = frozenset()
 
 
 def decide(policy: Policy, view: View) -> list[Step] | Need:
@@ -33,7 +34,7 @@ def decide(policy: Policy, view: View) -> list[Step] | Need:
         return []
     if view.own.gone:
         return (
-            [step for linked in view.linked for step in _gone(policy, view, linked)]
+            [_gone(policy, view, linked) for linked in view.linked]
             if view.linked
             else [_refuse(view, view.unfound or _absent(view))]
         )
@@ -42,11 +43,13 @@ def decide(policy: Policy, view: View) -> list[Step] | Need:
     if view.own.excluded and not view.linked:
         return [_refuse(view, Problem("out_of_scope", f"outside the flow: {view.own.excluded}"))]
     if view.own.excluded:
-        return _out_of_scope(view)
+        return _out_of_scope(policy, view)
     steps: list[Step] = []
     for linked in view.linked:
         if linked.side.gone:
-            steps += _gone_counterpart(policy, view, linked)
+            steps.append(_gone_counterpart(policy, view, linked))
+        elif linked.side.excluded:
+            steps += _counterpart_out_of_scope(view, linked)
         else:
             steps += _merged(policy, view, linked.side, linked.base, follower=linked.follower)
     joined = _match(policy, view)
@@ -59,20 +62,14 @@ def decide(policy: Policy, view: View) -> list[Step] | Need:
 def _match(policy: Policy, view: View) -> list[Step] | Need:
     flow, free = policy.flow, [c for c in view.candidates if not c.taken]
     answer = view.answers.get("")
-    if answer is not None:
+    if answer is not None and not _carried_out(view, answer):
         return _as_answered(policy, view, answer)
     if view.linked and not free:
         return []
     if view.linked:
         return _more_debtors(policy, view, free)
     if view.twins:
-        return [
-            _ask_match(
-                view,
-                "twins",
-                f"{1 + len(view.twins)} records here share one key: {view.own.label}, {', '.join(view.twins)}",
-            )
-        ]
+        return [_ask_match(view, "twins", _twins(view))]
     if any(c.taken for c in view.candidates):
         taken = next(c for c in view.candidates if c.taken)
         return [
@@ -109,6 +106,8 @@ def _match(policy: Policy, view: View) -> list[Step] | Need:
 
 def _more_debtors(policy: Policy, view: View, free: list[Candidate]) -> list[Step]:
     """Records that turned up beside a linked one: normal practice (rule B1), unless a stronger key says otherwise."""
+    if view.twins:
+        return [_ask_match(view, "twins", _twins(view))]
     clash = _clash(policy.flow.match.keys, view.own, free)
     if clash:
         return [_ask_match(view, "keys_differ", clash)]
@@ -119,6 +118,10 @@ def _more_debtors(policy: Policy, view: View, free: list[Candidate]) -> list[Ste
             )
         ]
     return [step for c in free if not c.side.excluded for step in _link(policy, view, c, follower=True)]
+
+
+def _twins(view: View) -> str:
+    return f"{1 + len(view.twins)} records here share one key: {view.own.label}, {', '.join(view.twins)}"
 
 
 def _clash(order: tuple[str, ...], own: Side, candidates: list[Candidate]) -> str | None:
@@ -152,19 +155,18 @@ def _create(policy: Policy, view: View) -> Step:
     to = other(view.anchor)
     values: dict[str, Json] = {}
     because = {"": "not there yet: no record carries its keys" if view.own.keys else "not there yet"}
+    unmade = {p.field: p for p in view.own.problems if p.field is not None and p.field not in view.own.values}
     for key, shape in policy.shapes.items():
         rule, value = shape.rule, view.own.values.get(key)
         if rule.when == "update" or not shape.may_create(to) or rule.owner == to:
             continue
+        if key in unmade:
+            return _park(view, unmade[key])  # a code without a line in its table: never left out, never guessed
         if is_blank(value):
             if shape.required(to):
                 return _park(view, Problem("required", f"{key} is required on the {to} and empty here", field=key))
             continue
         values[key] = value
-    if view.own.problems:
-        blocking = next((p for p in view.own.problems if p.code == "unmapped"), None)
-        if blocking:
-            return _park(view, blocking)
     return Step("create", to, *_natives(view, None), label=view.own.label, values=values, because=because)
 
 
@@ -186,17 +188,26 @@ def _link(policy: Policy, view: View, candidate: Candidate, *, follower: bool) -
     return [link, *(step for step in update if step.kind != "agree")]
 
 
+def _carried_out(view: View, answer: Json) -> bool:
+    """Whether a person's decision on a match shows in the links already: it is not carried out twice."""
+    if not view.linked or answer == "skip":
+        return False
+    chosen = {answer} if isinstance(answer, str) else {*answer}
+    return answer == "create" or chosen <= {linked.side.native for linked in view.linked}
+
+
 def _as_answered(policy: Policy, view: View, answer: Json) -> list[Step] | Need:
     """Carry out a person's decision on a match: create, skip, or the native id (or ids) to link with."""
     if answer == "skip":
         return [_refuse(view, Problem("skipped", "left out, as a person decided"))]
     if answer == "create":
         return [_create(policy, view)]
-    chosen = answer if isinstance(answer, list) else [answer]
+    already = {linked.side.native for linked in view.linked}
+    chosen = [native for native in (answer if isinstance(answer, list) else [answer]) if native not in already]
     found = [c for c in view.candidates if c.side.native in chosen and not c.taken]
     if len(found) != len(chosen):
         return [_ask_match(view, "answer_stale", "the record chosen is no longer a candidate")]
-    return [step for c in found for step in _link(policy, view, c, follower=len(found) > 1)]
+    return [step for c in found for step in _link(policy, view, c, follower=len(found) > 1 or bool(already))]
 
 
 # --- linked pairs -------------------------------------------------------------------------------------------------
@@ -206,7 +217,8 @@ def _merged(policy: Policy, view: View, counterpart: Side, base: Base | None, *,
     """The steps of one pair: at most one update per side, asks and parks per field, and what is agreed."""
     left, right = (view.own, counterpart) if view.anchor == "left" else (counterpart, view.own)
     facts_only = follower and policy.flow.match.shared_key == "facts"
-    shapes = {key: shape for key, shape in policy.shapes.items() if shape.fact or not facts_only}
+    compared = {key: shape for key, shape in policy.shapes.items() if shape.rule.when != "create"}
+    shapes = {key: shape for key, shape in compared.items() if shape.fact or not facts_only}
     broken = {p.field: p for p in (*left.problems, *right.problems) if p.field is not None and p.field in shapes}
     shapes = {key: shape for key, shape in shapes.items() if key not in broken}
     now = {
@@ -220,166 +232,142 @@ def _merged(policy: Policy, view: View, counterpart: Side, base: Base | None, *,
         for key in shapes
     }
     merged = merge(shapes, now, base, visible=policy.visible)
-    return _steps(view, left, right, merged, broken, first=base is None, follower=follower)
+    return _steps(view, left, right, merged, broken, follower=follower)
 
 
 def _steps(
-    view: View, left: Side, right: Side, merged: Merged, broken: dict[str, Problem], *, first: bool, follower: bool
+    view: View, left: Side, right: Side, merged: Merged, broken: dict[str, Problem], *, follower: bool
 ) -> list[Step]:
     steps: list[Step] = []
     label = view.own.label or left.label or right.label
+    pair = (left.native, right.native, label)
     sides: tuple[SideName, SideName] = ("right", "left")
+    if merged.agreed:
+        notes = {key: merged.because[key] for key in merged.agreed if key in merged.because}
+        steps.append(Step("agree", "right", *pair, agreed=merged.agreed, because=notes, follower=follower))
     for side in sides:
         if merged.to[side]:
             shown = (right if side == "right" else left).values
             before = {key: shown.get(key) for key in merged.to[side]}
             reasons = {key: merged.because.get(key, "") for key in merged.to[side]}
-            steps.append(
-                Step(
-                    "update",
-                    side,
-                    left.native,
-                    right.native,
-                    label,
-                    merged.to[side],
-                    before,
-                    because=reasons,
-                    follower=follower,
-                    first=first,
-                )
-            )
+            steps.append(Step("update", side, *pair, merged.to[side], before, because=reasons, follower=follower))
     for key, problem in merged.asks.items():
         choices = (
             {"answer": "left", "value": left.values.get(key)},
             {"answer": "right", "value": right.values.get(key)},
             {"answer": "leave"},
         )
+        why = {key: merged.because.get(key, "")}
         steps.append(
-            Step(
-                "ask",
-                "right",
-                left.native,
-                right.native,
-                label,
-                field=key,
-                problem=problem,
-                choices=choices,
-                because={key: merged.because.get(key, "")},
-            )
+            Step("ask", "right", *pair, because=why, follower=follower, field=key, problem=problem, choices=choices)
         )
     for key, problem in [*merged.parks.items(), *broken.items()]:
-        steps.append(Step("park", "right", left.native, right.native, label, field=key, problem=problem))
-    if merged.agreed:
-        notes = {key: merged.because[key] for key in merged.agreed if key in merged.because}
-        steps.insert(
-            0,
-            Step(
-                "agree",
-                "right",
-                left.native,
-                right.native,
-                label,
-                agreed=merged.agreed,
-                because=notes,
-                follower=follower,
-            ),
-        )
+        steps.append(Step("park", "right", *pair, follower=follower, field=key, problem=problem))
     return steps
 
 
 # --- disappearing -------------------------------------------------------------------------------------------------
 
 
-def _gone(policy: Policy, view: View, linked: Linked) -> list[Step]:
+def _gone(policy: Policy, view: View, linked: Linked) -> Step:
     """This side is gone, its counterpart is not or is too."""
-    left, right = _natives(view, linked.side.native)
     if linked.side.gone:
-        return [
-            Step(
-                "unlink",
-                view.anchor,
-                left,
-                right,
-                label=view.own.label or linked.side.label,
-                because={"": "gone on both sides"},
-            )
-        ]
-    changed = _changed_since_agreed(policy, view, linked)
-    return [_by_missing_rule(policy, view, left, right, gone=view.anchor, changed=changed)]
+        left, right = _natives(view, linked.side.native)
+        label = view.own.label or linked.side.label
+        return Step("unlink", view.anchor, left, right, label=label, because={"": "gone on both sides"})
+    changed = _changed_since_agreed(policy, other(view.anchor), linked.side, linked.base)
+    return _by_missing_rule(policy, view, linked, gone=view.anchor, changed=changed)
 
 
-def _gone_counterpart(policy: Policy, view: View, linked: Linked) -> list[Step]:
+def _gone_counterpart(policy: Policy, view: View, linked: Linked) -> Step:
+    changed = _changed_since_agreed(policy, view.anchor, view.own, linked.base)
+    return _by_missing_rule(policy, view, linked, gone=other(view.anchor), changed=changed)
+
+
+def _by_missing_rule(policy: Policy, view: View, linked: Linked, *, gone: SideName, changed: bool) -> Step:
+    """What the flow or a person says about a record whose counterpart disappeared; `changed`: it was edited since."""
     left, right = _natives(view, linked.side.native)
-    return [_by_missing_rule(policy, view, left, right, gone=other(view.anchor), changed=False)]
-
-
-def _by_missing_rule(
-    policy: Policy, view: View, left: str | None, right: str | None, *, gone: SideName, changed: bool
-) -> Step:
+    stays, label = other(gone), view.own.label or linked.side.label
+    possible = ["unlink"]
+    possible += ["archive"] if stays in policy.archives else []
+    possible += ["restore"] if policy.flow.creates(gone) else []
     rule = policy.flow.missing(gone)
-    label = view.own.label
-    answer = view.answers.get("missing")
-    if answer in ("archive", "unlink", "restore"):
-        rule = answer
-    elif changed and rule == "archive":
+    if changed and rule == "archive":
         rule = "ask"  # gone here, changed there: never delete
+    answer = _answer(view, linked, "missing")
+    rule = answer if answer in possible else rule
+    because = {"": f"gone on the {gone}"}
     if rule == "unlink":
-        return Step("unlink", other(gone), left, right, label=label, because={"": f"gone on the {gone}"})
-    if rule == "archive":
-        return Step("archive", other(gone), left, right, label=label, because={"": f"gone on the {gone}"})
-    if rule == "restore":
-        keep = Step("unlink", gone, left, right, label=label, because={"": f"gone on the {gone}; to be made again"})
-        return keep
-    choices = ({"answer": "unlink"}, {"answer": "archive"}, {"answer": "restore"})
+        return Step("unlink", stays, left, right, label=label, because=because)
+    if rule == "archive" and rule in possible:
+        return Step("archive", stays, left, right, label=label, because=because)
+    if rule == "restore" and rule in possible:
+        because = {"": f"gone on the {gone}; to be made again"}
+        return Step("unlink", gone, left, right, label=label, because=because)
+    text = f"gone on the {gone}, still there on the {stays}" + (", and changed there since" if changed else "")
+    choices = tuple({"answer": choice} for choice in possible)
+    problem = Problem("missing", text)
     return Step(
-        "ask",
-        other(gone),
-        left,
-        right,
-        label=label,
-        field="missing",
-        problem=Problem("missing", f"gone on the {gone}, still there on the {other(gone)}"),
-        choices=choices,
+        "ask", stays, left, right, label, field="missing", problem=problem, choices=choices, follower=linked.follower
     )
 
 
-def _changed_since_agreed(policy: Policy, view: View, linked: Linked) -> bool:
-    if linked.base is None:
-        return False
-    side = other(view.anchor)
-    agreed = linked.base.left if side == "left" else linked.base.right
+def _answer(view: View, linked: Linked, about: str) -> Json:
+    """A person's decision about one counterpart: asked for it alone where there are several."""
+    return view.answers.get(f"{linked.side.native} {about}", view.answers.get(about))
+
+
+def _changed_since_agreed(policy: Policy, side: SideName, record: Side, base: Base | None) -> bool:
+    """Whether the record that is still there was edited since both sides agreed; without a base nobody can tell."""
+    if base is None:
+        return True
+    agreed = base.left if side == "left" else base.right
     return any(
-        key in agreed and not shape.same_on(side, linked.side.values.get(key), agreed[key])
+        key in agreed and not shape.same_on(side, record.values.get(key), agreed[key])
         for key, shape in policy.shapes.items()
     )
 
 
-def _out_of_scope(view: View) -> list[Step]:
+def _out_of_scope(policy: Policy, view: View) -> list[Step]:
+    steps = [_gone_counterpart(policy, view, linked) for linked in view.linked if linked.side.gone]
+    there = [linked for linked in view.linked if not linked.side.gone]
     answer = view.answers.get("scope")
-    if answer is None:
-        return [_left_scope(view)]
-    if answer != "unlink":
-        return []  # a person decided to leave it as it is
+    if answer is None and there:
+        steps.append(_left_scope(view, there[0]))
+    elif answer == "unlink":
+        steps += [_unlinked_by_a_person(view, linked) for linked in there]
+    return steps  # a person may have decided to leave it as it is
+
+
+def _counterpart_out_of_scope(view: View, linked: Linked) -> list[Step]:
+    """The counterpart left the flow's scope: nothing is written to it any more, and a person says what becomes of the link."""
+    answer = _answer(view, linked, "scope")
+    if answer == "unlink":
+        return [_unlinked_by_a_person(view, linked)]
+    if answer is not None:
+        return []
+    left, right = _natives(view, linked.side.native)
+    problem = Problem("left_scope", f"{linked.side.label} is linked, but now outside the flow: {linked.side.excluded}")
+    choices = ({"answer": "leave"}, {"answer": "unlink"})
+    label, to = view.own.label, other(view.anchor)
     return [
-        Step(
-            "unlink",
-            view.anchor,
-            *_natives(view, c.side.native),
-            label=view.own.label,
-            because={"": "decided by a person"},
-        )
-        for c in view.linked
+        Step("ask", to, left, right, label, field="scope", problem=problem, choices=choices, follower=linked.follower)
     ]
 
 
-def _left_scope(view: View) -> Step:
+def _unlinked_by_a_person(view: View, linked: Linked) -> Step:
+    left, right = _natives(view, linked.side.native)
+    return Step("unlink", view.anchor, left, right, label=view.own.label, because={"": "decided by a person"})
+
+
+def _left_scope(view: View, linked: Linked) -> Step:
     """A linked record left the flow's scope (an ended company): flagged, never deleted or renumbered (rule B2)."""
     text = f"linked, but now outside the flow: {view.own.excluded}"
     choices: tuple[dict[str, Json], ...] = ({"answer": "leave"}, {"answer": "unlink"})
     if view.own.successor:
         text += f"; the register names {view.own.successor} as a possible successor"
         choices = (*choices, {"answer": "leave", "successor": view.own.successor})
-    left, right = _natives(view, view.linked[0].side.native)
+    left, right = _natives(view, linked.side.native)
     return Step(
         "ask",
         other(view.anchor),

@@ -81,8 +81,13 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
     known = key in base.left or key in base.right
     left_base, right_base = base.left.get(key), base.right.get(key)
     to_left, to_right = base.written_left.get(key), base.written_right.get(key)
-    on_their_way: list[tuple[SideName, Written]] = [(s, w) for s, w in (("left", to_left), ("right", to_right)) if w]
-    if on_their_way and shape.same(now.left, now.right) and all(visible.due(s, w) for s, w in on_their_way):
+    sides: tuple[tuple[SideName, Written | None], ...] = (("left", to_left), ("right", to_right))
+    on_their_way: list[tuple[SideName, Written]] = [(side, written) for side, written in sides if written]
+    if (
+        on_their_way
+        and shape.same(now.left, now.right)
+        and all(visible.due(side, written) for side, written in on_their_way)
+    ):
         out.agreed[key] = (now.left, now.right)  # whatever was sent, both sides show the same by now
         return
     left_seen, left_pending = _pending("left", key, shape, now, to_left, left_base, visible, out)

@@ -57,8 +57,8 @@ class View(msgspec.Struct, frozen=True):
     `anchor` is the side it is looked at from; `own` that side's record. `linked` are its counterparts, `candidates` other
     records of the counterpart side sharing a strong key, `twins` labels of other records of *this* side sharing one.
     `absence_known`: what the store does not show on the other side surely does not exist there. `waiting`: an operation
-    about it is in doubt. `answers`: what a person decided, by field ("" = the match). `open_asks`: fields already asked.
-    `failures`: how often a value for a field was refused or not kept.
+    about it is in doubt. `answers`: what a person decided, by field ("" = the match; `<right id> <field>` for one of several).
+    `unfound`: why the record could not be read this time.
     """
 
     anchor: SideName
@@ -94,7 +94,6 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     field: str = ""
     problem: Problem | None = None
     choices: tuple[dict[str, Json], ...] = ()
-    first: bool = False
 
     @property
     def target(self) -> str | None:

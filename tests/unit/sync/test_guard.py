@@ -1,0 +1,58 @@
+"""The brakes: counts above which a run stops before its first write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from koppel.mapping.flow import Brakes, RunRules
+from koppel.sync.guard import SMALL, Counts, guard
+
+
+def refused(make: Any, counts: Counts, **brakes: Any) -> str | None:
+    flow = make.flow(run=RunRules(brakes=Brakes(**brakes)))
+    found = guard(flow, counts)
+    return found.override if found else None
+
+
+def test_an_ordinary_plan_passes(make: Any) -> None:
+    assert refused(make, Counts(creates=200, updates=20, known={"left": 100, "right": 100})) is None
+
+
+@pytest.mark.parametrize(("creates", "word"), [(5, None), (6, "creates")])
+def test_more_creates_than_the_brake_stop(make: Any, creates: int, word: str | None) -> None:
+    assert refused(make, Counts(creates=creates), creates=5) == word
+
+
+def test_a_single_archive_stops_by_default(make: Any) -> None:
+    assert refused(make, Counts(archives=1)) == "deletes"
+    assert refused(make, Counts(archives=1), deletes=1) is None
+
+
+@pytest.mark.parametrize(("updates", "word"), [(20, None), (21, "share")])
+def test_a_change_of_more_than_the_share_stops(make: Any, updates: int, word: str | None) -> None:
+    assert refused(make, Counts(updates=updates, known={"right": 100})) == word
+
+
+def test_shares_of_a_handful_say_nothing(make: Any) -> None:
+    assert refused(make, Counts(updates=SMALL, known={"right": 11})) is None
+    assert refused(make, Counts(updates=SMALL, known={"right": SMALL})) is None
+    assert refused(make, Counts(updates=SMALL + 1, known={"right": SMALL + 1})) == "share"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_an_emptied_side_stops_and_is_named(make: Any, side: Any) -> None:
+    counts = Counts(vanished={side: SMALL}, known={side: SMALL})
+    found = guard(make.flow(), counts)
+    assert found is not None
+    assert found.override == "vanished"
+    assert str(make.flow().endpoint(side)) in found.reason
+    assert guard(make.flow(), Counts(vanished={side: SMALL}, known={side: SMALL + 1})) is None
+    assert guard(make.flow(), Counts(vanished={side: SMALL - 1}, known={side: 0})) is None
+
+
+def test_a_brake_that_is_taken_off_never_stops(make: Any) -> None:
+    none = {"creates": None, "deletes": None, "share": None}
+    counts = Counts(creates=9999, updates=9999, archives=9999, known={"right": 9999})
+    assert refused(make, counts, **none) is None
