@@ -197,11 +197,14 @@ class Pass:
             observations.load, self.frame.streams["left"].id, natives, entity=self.flow.entity
         )
         forced = {"refresh", "retry"}
+        told = await self.ports.store.tx(_told_to_wait, self.flow.id, natives, now)
+        self.frame.unfound |= {n: problem for n, problem in told.items() if n not in seen and why.get(n) not in forced}
         keep = FRESH if self.flow.run.refresh is None else self.flow.run.refresh
         wanted = [
             n for n in natives if n in why and (n not in seen or why[n] in forced or seen[n].seen_at < now - keep)
         ]
         wanted += [n for n in natives if n not in why and n not in seen]
+        wanted = [n for n in wanted if n not in self.frame.unfound]
         if not wanted:
             return
         answers = await look_up(self.ports, self.sender, connection, resource, "native", wanted)
@@ -603,6 +606,15 @@ class _Rounds:
             self.recovered.parked + more.parked,
             more.later,
         )
+
+
+def _told_to_wait(db: Db, flow: str, natives: Sequence[str], now: float) -> dict[str, Problem]:
+    """Look-ups the vendor could not answer yet and named a time for: asking earlier costs a call and brings nothing."""
+    return {
+        item.native: msgspec.convert(item.body["problem"], Problem)
+        for item in work.about(db, flow, "left", natives)
+        if item.list == "parked" and not item.field and item.op is None and item.next_at is not None and item.next_at > now
+    }
 
 
 def _in_doubt(db: Db, frame: Frame) -> dict[SideName, set[str]]:
