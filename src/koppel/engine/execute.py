@@ -19,6 +19,7 @@ from koppel.engine.ports import Ports
 from koppel.engine.send import Sender, gather_limited
 from koppel.engine.settle import Hand
 from koppel.mapping.flow import SideName
+from koppel.model.problem import RetryLater
 from koppel.store import leases
 from koppel.store.sql import Db
 from koppel.sync.steps import WRITES
@@ -66,10 +67,6 @@ class Fence(msgspec.Struct, frozen=True):
     name: str
     worker: str
     fence: int
-
-
-class LostLease(Exception):
-    """Somebody else took the flow over: stop at once; nothing of the next chunk was opened."""
 
 
 async def execute(
@@ -134,7 +131,7 @@ def _turn(
         else:
             outcome.unknown += 1
     if chunk and fence is not None and not leases.holds(db, fence.name, fence.worker, fence.fence):
-        raise LostLease(fence.name)
+        raise RetryLater("Another worker took this flow over; nothing of what was left was begun.", at=hand.at + 60)
     opened: list[Planned] = []
     for planned in chunk:
         ready = outcome.ready(planned)

@@ -22,6 +22,7 @@ from koppel.store.vault import canonical
 from koppel.systems.spi import Absent, Finding, Found, Item, Page, Query, Resource, Unknown
 
 LEASE_SECONDS = 300.0
+READER_PATIENCE = 30.0  # another flow reading the same stream is soon done
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -45,22 +46,26 @@ async def fetch(
     """Read what changed since last time (or all, the first time), and the deletions that another feed lists."""
     stream = await ports.store.tx(streams.ensure, connection.name, resource.name)
     name = f"stream {stream.name}"
-    if await leasing.take(ports, name, seconds=LEASE_SECONDS) is None:
+    fence = await leasing.take_soon(ports, name, seconds=LEASE_SECONDS, patience=READER_PATIENCE)
+    if fence is None:
         raise RetryLater(
             f"{stream.name} is being read by another worker.",
             at=ports.clock.now() + 60,
             remedy="Run again when it is done.",
         )
     try:
-        fetched = await _read_on(ports, sender, connection, resource, stream)
+        fetched = await _read_on(ports, sender, connection, resource, name, fence)
     finally:
-        await ports.store.tx(leases.release, name, ports.worker)
+        await leasing.release(ports, name)
     if tombstones and resource.tombstones:
         await fetch(ports, sender, connection, connection.resource(resource.tombstones), tombstones=False)
     return fetched
 
 
-async def _read_on(ports: Ports, sender: Sender, connection: Connection, resource: Resource, stream: Stream) -> Fetched:
+async def _read_on(
+    ports: Ports, sender: Sender, connection: Connection, resource: Resource, lease: str, fence: int
+) -> Fetched:
+    stream = await ports.store.tx(streams.ensure, connection.name, resource.name)  # under the lease: as it stands now
     total = Fetched(stream)
     restarts = 0
     while True:
@@ -78,11 +83,12 @@ async def _read_on(ports: Ports, sender: Sender, connection: Connection, resourc
             stream = await ports.store.tx(streams.get, stream.id)
             page = await sender.run(connection, resource.pages(site, Query()))
         await ports.point("page received")
-        taken = await ports.store.tx(_store_page, connection, resource, stream, page, ports.clock.now())
-        await ports.point("page stored")
-        await ports.store.tx(
-            leases.take, f"stream {stream.name}", ports.worker, at=ports.clock.now(), seconds=LEASE_SECONDS
+        taken = await ports.store.tx(
+            _store_as_reader, connection, resource, stream, page, ports.clock.now(), (lease, ports.worker, fence)
         )
+        if taken is None:
+            raise RetryLater(f"{stream.name} was taken over by another worker.", at=ports.clock.now() + 60)
+        await ports.point("page stored")
         stream = await ports.store.tx(streams.get, stream.id)
         total = Fetched(
             stream,
@@ -95,6 +101,23 @@ async def _read_on(ports: Ports, sender: Sender, connection: Connection, resourc
             ports.tell(f"{stream.name}: {total.pages} pages read")
         if page.next is None:
             return total
+
+
+def _store_as_reader(
+    db: Db,
+    connection: Connection,
+    resource: Resource,
+    stream: Stream,
+    page: Page,
+    at: float,
+    reader: tuple[str, str, int],
+) -> Taken | None:
+    """Store a page only while the stream is still ours: an older page over a newer one would turn back time. Renews the lease."""
+    name, worker, fence = reader
+    if not leases.holds(db, name, worker, fence):
+        return None
+    leases.take(db, name, worker, at=at, seconds=LEASE_SECONDS)
+    return _store_page(db, connection, resource, stream, page, at)
 
 
 def _store_page(db: Db, connection: Connection, resource: Resource, stream: Stream, page: Page, at: float) -> Taken:

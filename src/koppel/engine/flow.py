@@ -15,7 +15,7 @@ import msgspec
 from koppel.engine import execute as executor
 from koppel.engine import leasing
 from koppel.engine import plan as plans
-from koppel.engine.execute import Fence, LostLease, Outcome
+from koppel.engine.execute import Fence, Outcome
 from koppel.engine.fetch import fetch, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh
 from koppel.engine.plan import Plan, Planned
@@ -27,7 +27,7 @@ from koppel.mapping.flow import Flow, SideName, other
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import KoppelError, Problem, RetryLater, UsageError
 from koppel.model.values import Json
-from koppel.store import due, flows, intents, leases, observations, runs, subjects, trail, work
+from koppel.store import due, flows, intents, observations, runs, subjects, trail, work
 from koppel.store.due import Due
 from koppel.store.flows import Position
 from koppel.store.sql import Db
@@ -437,19 +437,22 @@ async def _run(
             at=ports.clock.now() + 60,
             remedy="Run again when it is done.",
         )
-    run = await ports.store.tx(runs.begin, flow.id, trigger=options.trigger, actor=options.actor, at=ports.clock.now())
-    await ports.point("run begun")
-    work_ = Pass(ports, flow, options, transforms=transforms)
-    rounds = _Rounds(work_, run, stored, Fence(lease, ports.worker, fence))
     try:
-        result = await rounds.go()
-    except (KoppelError, LostLease) as error:
-        result = await rounds.broken(error)
-        if not isinstance(error, RetryLater):
-            await ports.store.tx(leases.release, lease, ports.worker)
+        run = await ports.store.tx(
+            runs.begin, flow.id, trigger=options.trigger, actor=options.actor, at=ports.clock.now()
+        )
+        await ports.point("run begun")
+        work_ = Pass(ports, flow, options, transforms=transforms)
+        rounds = _Rounds(work_, run, stored, Fence(lease, ports.worker, fence))
+        try:
+            return await rounds.go()
+        except KoppelError as error:
+            result = await rounds.broken(error)
+            if isinstance(error, RetryLater):
+                return result
             raise
-    await ports.store.tx(leases.release, lease, ports.worker)
-    return result
+    finally:
+        await leasing.release(ports, lease)
 
 
 class _Rounds:

@@ -32,8 +32,34 @@ def is_dead(worker: str) -> bool:
 
 
 async def take(ports: Ports, name: str, *, seconds: float) -> int | None:
-    """Take or renew a lease; returns its fence, or None when somebody living holds it."""
-    return await ports.store.tx(_take, ports, name, seconds)
+    """Take a lease; returns its fence, or None when somebody living holds it: another worker, or another task of this one.
+
+    The store knows workers by name only; two tasks of one worker are told apart here.
+    """
+    if name in ports.held:
+        return None
+    ports.held.add(name)
+    fence: int | None = None
+    try:
+        fence = await ports.store.tx(_take, ports, name, seconds)
+    finally:
+        if fence is None:
+            ports.held.discard(name)
+    return fence
+
+
+async def take_soon(ports: Ports, name: str, *, seconds: float, patience: float) -> int | None:
+    """`take`, waiting up to `patience` seconds for whoever holds it."""
+    until = ports.clock.now() + patience
+    while (fence := await take(ports, name, seconds=seconds)) is None and ports.clock.now() < until:
+        await ports.clock.sleep(1.0)
+    return fence
+
+
+async def release(ports: Ports, name: str) -> None:
+    """Give a lease back."""
+    ports.held.discard(name)
+    await ports.store.tx(leases.release, name, ports.worker)
 
 
 def _take(db: Db, ports: Ports, name: str, seconds: float) -> int | None:

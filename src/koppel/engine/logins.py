@@ -9,7 +9,7 @@ import msgspec
 from koppel.engine import leasing
 from koppel.engine.ports import Connection, Ports
 from koppel.model.problem import RetryLater, SignInNeeded
-from koppel.store import leases, secrets
+from koppel.store import secrets
 from koppel.systems.spi import Call, Dead, Exchange, NoReply, Refreshed, RefreshOutcome, Response, Tokens
 
 LEASE_SECONDS = 120.0
@@ -93,7 +93,7 @@ class Logins:
         try:
             return await self._refresh_alone(connection, seen, forced=forced)
         finally:
-            await ports.store.tx(leases.release, lease, ports.worker)
+            await leasing.release(ports, lease)
 
     async def _refresh_alone(self, connection: Connection, seen: Tokens, *, forced: bool) -> Tokens:
         auth, now = connection.system.auth, self.ports.clock.now()

@@ -80,6 +80,7 @@ class Ports:
     timeout: float = 60.0
     patience: float = 900.0
     interactive: bool = False
+    held: set[str] = field(default_factory=set[str])  # leases this process holds: one name, one holder at a time
     tell: Callable[[str], None] = lambda _text: None
 
     def at(self, endpoint: Endpoint) -> tuple[Connection, Resource]:
