@@ -158,7 +158,9 @@ def _create(policy: Policy, view: View) -> Step:
     unmade = {p.field: p for p in view.own.problems if p.field is not None and p.field not in view.own.values}
     for key, shape in policy.shapes.items():
         rule, value = shape.rule, view.own.values.get(key)
-        if rule.when == "update" or not shape.may_create(to) or rule.owner == to:
+        # What the target will own starts as the source has it: there is nothing yet that could be overwritten. A made value
+        # has no way back, though.
+        if rule.when == "update" or not shape.may_create(to) or (rule.owner == to and rule.derived):
             continue
         if key in unmade:
             return _park(view, unmade[key])  # a code without a line in its table: never left out, never guessed
