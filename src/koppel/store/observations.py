@@ -193,8 +193,9 @@ def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
     native, seq, version, entity_version, digest, raw_digest, gone, seen_at, sealed = row
     body = db.vault.unseal_json(sealed, about=native) if sealed else None
     record = read_record(entity, entity_version, body["e"], body["o"]) if body else None
+    problems = msgspec.convert(body.get("p", []), tuple[Problem, ...]) if body else ()
     return Observation(
-        stream, native, seq, version, digest, raw_digest, bool(gone), seen_at, record, body["m"] if body else None
+        stream, native, seq, version, digest, raw_digest, bool(gone), seen_at, record, body["m"] if body else None, problems
     )
 
 
