@@ -356,10 +356,7 @@ class Workspace:
 
     def flow(self, flow_id: str) -> Flow:
         """A flow that can be run. Raises UsageError when there is none of that id, or its file has errors."""
-        loaded = self.flows.get(flow_id)
-        if loaded is None:
-            known = ", ".join(sorted(self.flows)) or "none yet; koppel init --flow kvk-exact copies a ready-made one"
-            raise UsageError(f"There is no flow {flow_id!r} in {self.config.path / FLOWS}.", remedy=f"Known: {known}.")
+        loaded = self.known_flow(flow_id)
         if loaded.flow is None or has_errors(loaded.problems):
             first = next(p for p in loaded.problems if p.severity == "error")
             raise UsageError(
@@ -388,6 +385,14 @@ class Workspace:
         """The flows that come with the installed systems."""
         return ready_made()
 
+    def known_flow(self, flow_id: str) -> LoadedFlow:
+        """A flow of this workspace, right or wrong. Raises UsageError when there is none of that id."""
+        loaded = self.flows.get(flow_id)
+        if loaded is None:
+            known = ", ".join(sorted(self.flows)) or "none yet; koppel init --flow kvk-exact copies a ready-made one"
+            raise UsageError(f"There is no flow {flow_id!r} in {self.config.path / FLOWS}.", remedy=f"Known: {known}.")
+        return loaded
+
     def add_flow(self, name: str, connections: Mapping[str, str]) -> Path:
         """Copy a ready-made flow into the workspace with connection names filled in. Raises UsageError."""
         texts = {flow: text for system in registry.names() for flow, text in registry.ready_made_flows(system).items()}
@@ -403,9 +408,7 @@ class Workspace:
     def check(self, flow_id: str | None = None, *, live: bool = False) -> tuple[FlowProblem, ...]:
         """Everything that is wrong with one flow or all of them; `live` asks the accounts for their fields."""
         found: list[FlowProblem] = []
-        chosen = {flow_id: self.flows[flow_id]} if flow_id and flow_id in self.flows else dict(self.flows)
-        if flow_id and flow_id not in self.flows:
-            self.flow(flow_id)
+        chosen = {flow_id: self.known_flow(flow_id)} if flow_id else dict(self.flows)
         for loaded in chosen.values():
             found += loaded.problems
             if loaded.flow is not None:
@@ -649,6 +652,13 @@ class Workspace:
         """The latest runs, newest first."""
         return self.store.run(runs.listed, flow=flow, limit=limit)
 
+    def run_numbered(self, number: int) -> runs.Run:
+        """One run. Raises UsageError when there is none of that number."""
+        found = self.store.run(runs.get, number)
+        if found is None:
+            raise UsageError(f"There is no run {number}.", remedy="koppel runs lists them.")
+        return found
+
     def log(self, *, run: int | None = None, limit: int = 50, newest_first: bool = True) -> list[Recorded]:
         """Entries of the trail."""
         return self.store.run(trail.read, run=run, limit=limit, newest_first=newest_first)
@@ -673,8 +683,8 @@ class Workspace:
         """What waits for a person's decision."""
         return self.store.run(work.listed, "ask", flow=flow)
 
-    def decide(self, number: int, answer: Json) -> work.Item:
-        """Answer a question; the next run carries it out. Raises UsageError for an unknown number or an answer it does not offer."""
+    def check_answer(self, number: int, answer: Json) -> work.Item:
+        """The question an answer is for. Raises UsageError for an unknown number or an answer it does not offer."""
         item = self.store.run(work.get, number)
         if item is None or item.list != "ask" or item.state == "closed":
             raise UsageError(f"No question is open under no. {number}.", remedy="koppel asks lists them.")
@@ -683,8 +693,13 @@ class Workspace:
         if answer not in offered and not third:
             raise UsageError(
                 f"No. {number} cannot be answered with {answer!r}.",
-                remedy=f"Possible: {', '.join(str(o) for o in offered)}.",
+                remedy=f"Possible: {', '.join(str(o) for o in dict.fromkeys(offered))}.",
             )
+        return item
+
+    def decide(self, number: int, answer: Json) -> work.Item:
+        """Answer a question; the next run carries it out. Raises UsageError for an unknown number or an answer it does not offer."""
+        item = self.check_answer(number, answer)
         self.store.run(work.answer, number, answer, by=self.actor, at=_now())
         self.store.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=_now())
         entry = trail.Entry(
@@ -826,9 +841,17 @@ def read_numbers(typed: Sequence[str]) -> tuple[list[str], dict[str, str], dict[
 def read_number_file(path: Path) -> list[str]:
     """Numbers out of a text or CSV file: the first field of each line; empty lines and `#` comments are skipped. Raises UsageError."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from None
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", remedy="Name a text or CSV file.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not a text file.", remedy="Save it as CSV, in UTF-8.") from None
+    return read_number_lines(text)
+
+
+def read_number_lines(text: str) -> list[str]:
+    """Numbers out of lines of text: the first field of each, as `read_number_file` says."""
+    lines = text.removeprefix("\ufeff").splitlines()
     fields = (re.split(r"[;,\t]", line)[0].strip().strip('"') for line in lines)
     found = [field for field in fields if field and not field.startswith("#")]
     if found and not any(char.isdigit() for char in found[0]):

@@ -1,0 +1,294 @@
+"""`koppel connect`: make or change a connection, sign in, choose the division, and check it with one harmless read.
+
+Secrets are typed unseen, or come from standard input or the environment; they are sealed into the store and never printed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from koppel.cli.terminal import DONE, Terminal, command
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from koppel.app import Checked, Workspace
+    from koppel.config.settings_form import Setting
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("connect")(connect)
+
+
+@command
+def connect(
+    terminal: Terminal,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The connection's name, for instance books-nl.")],
+    system: Annotated[str | None, typer.Option("--system", "-s", metavar="SYSTEM", help="Which system it is an account of.")] = None,
+    settings: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given several times.")] = [],  # noqa: B006 - typer reads the default
+    secret_stdin: Annotated[str | None, typer.Option("--secret-stdin", metavar="KEY", help="Read this secret setting from standard input.")] = None,
+    code: Annotated[str | None, typer.Option("--code", metavar="CODE", help="The code from the sign-in, or the whole address it came in.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Do one harmless read and report.")] = False,
+    help_text: Annotated[bool, typer.Option("--help-text", help="How to set up a real account of this system.")] = False,
+) -> int:
+    """Connect an account: settings, sign-in, division. Without options it asks for what is missing.
+
+    Secrets may also stand in the environment: KOPPEL_BOOKS_NL_CLIENT_SECRET for the setting client_secret of books-nl.
+
+    \b
+    Example: koppel connect register --system kvk
+             koppel connect books-nl --system exact --set client_id=... \\
+                 --set redirect_uri=https://you.example/back --secret-stdin client_secret < secret.txt
+             koppel connect books-nl --code 'https://you.example/back?code=...'
+             koppel connect books-nl --check
+    """
+    from koppel.model.problem import UsageError
+
+    with terminal.workspace() as ws:
+        known = ws.config.connections.get(name)
+        chosen = system or (known.system if known else None)
+        if chosen is None:
+            chosen = _ask_system(terminal, name)
+        if help_text:
+            return _help(terminal, chosen)
+        if known is not None and system not in (None, known.system):
+            raise UsageError(
+                f"{name} is a connection of {known.system} already.",
+                remedy=f"Choose another name, or remove [connections.{name}] from koppel.toml first.",
+            )
+        given = _given(chosen, settings, secret_stdin)
+        only_sign_in = code is not None or check
+        if known is None or given or not only_sign_in:
+            given = _asked(terminal, ws, name, chosen, given, new=known is None)
+            if known is None or given:
+                ws.connect(name, system=chosen, settings=given)
+        signed_in, url = _sign_in(terminal, ws, name, code, quiet=check)
+        accounts = _accounts(ws, name, signed_in=signed_in, wanted=code is not None or url is not None)
+        _choose(terminal, ws, name, chosen, accounts)
+        checked = ws.check_connection(name) if check else None
+        value = _value(ws, name, chosen, signed_in=signed_in, url=url, accounts=accounts, checked=checked)
+        terminal.show(value, lambda: _human(value, checked))
+    return DONE
+
+
+# --- settings -----------------------------------------------------------------------------------------------------------
+
+
+def _ask_system(terminal: Terminal, name: str) -> str:
+    from koppel.model.problem import UsageError
+    from koppel.systems import registry
+
+    if terminal.can_ask:
+        for known in registry.names():
+            terminal.note(f"  {known:<12} {registry.load(known).title}")
+        return terminal.ask(f"Which system is {name} an account of?")
+    raise UsageError(
+        f"Say which system {name} is an account of.",
+        remedy=f"koppel connect {name} --system {'|'.join(registry.names())}",
+    )
+
+
+def _given(system: str, typed: Sequence[str], secret_stdin: str | None) -> dict[str, Any]:
+    """Settings from the command line and from standard input. Raises UsageError."""
+    from koppel.config.settings_form import read_setting, settings_form
+    from koppel.model.problem import UsageError
+
+    secret = {setting.name for setting in settings_form(system) if setting.secret}
+    given: dict[str, Any] = {}
+    for text in typed:
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise UsageError("--set needs KEY=VALUE.", remedy="For instance: --set division=123456")
+        given[key.strip()] = read_setting(system, key.strip(), value)
+    if secret_stdin is not None:
+        if secret_stdin not in secret:
+            raise UsageError(f"{secret_stdin!r} is no secret setting.", remedy=f"Secret are: {', '.join(sorted(secret)) or 'none'}.")
+        value = sys.stdin.readline().strip()
+        if not value:
+            raise UsageError(f"Standard input held nothing for {secret_stdin}.")
+        given[secret_stdin] = read_setting(system, secret_stdin, value)
+    return given
+
+
+def _asked(terminal: Terminal, ws: Workspace, name: str, system: str, given: dict[str, Any], *, new: bool) -> dict[str, Any]:
+    """What is given, and what a person at the terminal adds: everything for a new connection, else what is missing."""
+    from koppel.config.settings_form import read_setting, settings_form
+    from koppel.model.problem import SetupError, UsageError
+
+    if not terminal.can_ask:
+        return given
+    incomplete = new
+    if not new:
+        try:
+            ws.connection(name)
+        except SetupError:
+            incomplete = True
+    if not incomplete:
+        return given
+    answers = dict(given)
+    for setting in settings_form(system):
+        if setting.name in answers or setting.advanced or setting.chosen_from or _in_environment(name, setting):
+            continue
+        if given and not setting.required:
+            continue  # who names settings wants only to be asked for what cannot be left out
+        while True:
+            typed = terminal.ask(_question(setting), default=_default(setting), secret=setting.secret)
+            if not typed and not setting.required:
+                break
+            try:
+                value = read_setting(system, setting.name, typed)
+            except UsageError as error:
+                terminal.complain(error.message, error.remedy)
+                continue
+            if value != setting.default:
+                answers[setting.name] = value
+            break
+    return answers
+
+
+def _in_environment(name: str, setting: Setting) -> bool:
+    import os
+
+    from koppel.config.workspace_file import environment_name
+
+    return setting.secret and bool(os.environ.get(environment_name(name, setting.name)))
+
+
+def _question(setting: Setting) -> str:
+    words = f"{setting.title}. {setting.description}" if setting.description else setting.title
+    if setting.kind == "switch":
+        return f"{words} (yes/no)"
+    if setting.choices:
+        options = "".join(f"\n  {value}{f'  {meaning}' if meaning else ''}" for value, meaning in setting.choices.items())
+        return f"{words}{options}\n"
+    return words if setting.required else f"{words} (Enter leaves it out)"
+
+
+def _default(setting: Setting) -> str:
+    if setting.kind == "switch":
+        return "yes" if setting.default else "no"
+    return "" if setting.default is None else str(setting.default)
+
+
+# --- signing in ---------------------------------------------------------------------------------------------------------
+
+
+def _sign_in(terminal: Terminal, ws: Workspace, name: str, code: str | None, *, quiet: bool) -> tuple[bool | None, str | None]:
+    """Redeem a code; else give the link, and on a terminal take what is pasted. (None: nothing to sign in to.)"""
+    from koppel.model.problem import UsageError
+
+    signed_in = ws.signed_in(name)
+    if signed_in is None:
+        if code is not None:
+            raise UsageError(f"{name} needs no sign-in: its key is a setting.", remedy=f"Try it: koppel connect {name} --check")
+        return None, None
+    if code is not None:
+        ws.sign_in(name, code)
+        return True, None
+    if quiet:
+        return signed_in, None
+    url = ws.sign_in_url(name)
+    if terminal.can_ask and url is not None:
+        terminal.note(f"Open this address, sign in and allow the app:\n\n{url}\n")
+        pasted = terminal.ask("Paste the address you land on, or its code (Enter: later)")
+        if pasted:
+            ws.sign_in(name, pasted)
+            return True, None
+    return signed_in, url
+
+
+def _accounts(ws: Workspace, name: str, *, signed_in: bool | None, wanted: bool) -> tuple[tuple[str, str], ...]:
+    """What a fresh login reaches, when something must be chosen from it."""
+    from koppel.config.settings_form import settings_form
+
+    connection = ws.connection(name)
+    choosing = [s for s in settings_form(connection.system.name) if s.chosen_from == "accounts"]
+    unset = any(getattr(connection.settings, setting.name, None) is None for setting in choosing)
+    if not choosing or not signed_in or not (unset or wanted):
+        return ()
+    return ws.accounts(name)
+
+
+def _choose(terminal: Terminal, ws: Workspace, name: str, system: str, accounts: Sequence[tuple[str, str]]) -> None:
+    """Set what is chosen from the accounts when it is missing: the only one, or what a person picks."""
+    from koppel.config.settings_form import read_setting, settings_form
+
+    setting = next((s for s in settings_form(system) if s.chosen_from == "accounts"), None)
+    if setting is None or not accounts or getattr(ws.connection(name).settings, setting.name) is not None:
+        return
+    picked = accounts[0][0] if len(accounts) == 1 else ""
+    if not picked and terminal.can_ask:
+        for id_, title in accounts:
+            terminal.note(f"  {id_:<12} {title}")
+        picked = terminal.ask(f"{setting.title}: which number? (Enter: later)")
+    if picked:
+        ws.connect(name, settings={setting.name: read_setting(system, setting.name, picked)})
+
+
+# --- telling ------------------------------------------------------------------------------------------------------------
+
+
+def _help(terminal: Terminal, system: str) -> int:
+    from koppel.systems import registry
+
+    registry.load(system)
+    text = registry.help_text(system)
+    terminal.show({"system": system, "help": text}, lambda: [text])
+    return DONE
+
+
+def _value(
+    ws: Workspace, name: str, system: str, *, signed_in: bool | None, url: str | None,
+    accounts: Sequence[tuple[str, str]], checked: Checked | None,
+) -> dict[str, Any]:  # fmt: skip
+    import msgspec
+
+    from koppel.config.settings_form import settings_form
+
+    connection = ws.connection(name)
+    shown = {s.name: msgspec.to_builtins(getattr(connection.settings, s.name)) for s in settings_form(system) if not s.secret}
+    unset = [s.name for s in settings_form(system) if s.chosen_from and shown.get(s.name) is None]
+    return {
+        "connection": name,
+        "system": system,
+        "settings": shown,
+        "secrets": [s.name for s in settings_form(system) if s.secret],
+        "signed_in": signed_in,
+        "sign_in_url": url if not signed_in else None,
+        "accounts": [{"id": id_, "title": title} for id_, title in accounts],
+        "unset": unset,
+        "checked": msgspec.to_builtins(checked),
+    }
+
+
+def _human(value: dict[str, Any], checked: Checked | None) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    from koppel.cli.words import counted
+
+    name = value["connection"]
+    yield f"{name} is an account of {value['system']}."
+    for key, setting in value["settings"].items():
+        if setting not in (None, ""):
+            yield f"  {key}: {setting}"
+    for key in value["secrets"]:
+        yield f"  {key}: kept sealed, not shown"
+    if value["accounts"]:
+        yield "This sign-in reaches:"
+        for account in value["accounts"]:
+            yield f"  {account['id']}  {account['title']}"
+    if checked is not None:
+        yield Text(f"It works: {checked.asked} was read in {counted(checked.calls, 'call')}.", "green")
+    if value["sign_in_url"]:
+        yield Text("Sign in: open this address, allow the app, and paste what you land on:", "bold")
+        yield Text(value["sign_in_url"], no_wrap=False, overflow="fold")
+        yield f"  koppel connect {name} --code 'ADDRESS OR CODE'"
+    elif value["unset"]:
+        yield Text(f"Next: koppel connect {name} --set {value['unset'][0]}=...", "bold")
+    elif checked is None:
+        yield Text(f"Next: koppel connect {name} --check", "bold")

@@ -1,0 +1,65 @@
+"""`koppel plan`: what a run would do, as a table, a file or a page. Writes nothing to the systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from koppel.cli.terminal import Terminal, command
+
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Store the plan, for `koppel apply`.")]
+HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page for people who do not read terminals.")]
+AllowOption = Annotated[
+    list[str], typer.Option("--allow", metavar="BRAKE", help="Let this brake pass: creates, deletes, share, vanished.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("plan")(plan)
+
+
+@command
+def plan(
+    terminal: Terminal,
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The flow's id.")],
+    refresh: Annotated[bool, typer.Option("--refresh", help="Look every linked record up anew.")] = False,
+    out: OutOption = None,
+    html: HtmlOption = None,
+    allow: AllowOption = [],  # noqa: B006 - typer reads the default
+    expect_empty: Annotated[bool, typer.Option("--expect-empty", help="Exit with 1 when there is anything to do.")] = False,
+) -> int:
+    """Show what a run would do, with reasons and price; nothing is written to the systems.
+
+    \b
+    Example: koppel plan kvk-exact -o plan.json --html plan.html
+    """
+    from koppel.app import write_plan
+    from koppel.cli.outcome import plan_code
+    from koppel.engine.plan import as_json
+
+    with terminal.workspace() as ws:
+        made = ws.plan(flow, refresh=refresh, allow=allow)
+        title = ws.flow(flow).title
+    if out is not None:
+        write_plan(made, out)
+    if html is not None:
+        from koppel.cli.page import plan_page
+        from koppel.cli.terminal import write_private
+
+        write_private(html, plan_page(made, title=title))
+    terminal.show(as_json(made), lambda: _human(made, title, out))
+    for file in (out, html):
+        if file is not None:
+            terminal.note(f"Written: {file}")
+    return plan_code(made, expect_empty=expect_empty)
+
+
+def _human(made, title: str, out: Path | None):  # noqa: ANN001, ANN202
+    from koppel.cli.render_plan import render_plan
+
+    allow = f" --allow {made.guard.override}" if made.guard else ""
+    next_step = f"koppel apply {out}{allow}" if out else f"koppel sync {made.flow}{allow}, or store the plan with -o plan.json"
+    return render_plan(made, title=title, next_step=next_step)

@@ -1,0 +1,74 @@
+"""`koppel sandbox up`: every system's imitation on one loopback port, to try things without a real account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from koppel.cli.terminal import DONE, Terminal, command, give_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Made-up KVK and ERP on this machine, to try things without a real account.")
+    group.command("up")(up)
+    group.callback()(_only)
+    app.add_typer(group, name="sandbox")
+
+
+def _only() -> None:
+    """Keeps `up` a word of its own: a group of one command would swallow it."""
+
+
+@command
+def up(
+    terminal: Terminal,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same world.")] = 1,
+    companies: Annotated[int, typer.Option("--companies", min=1, help="Companies in the register; about two thirds are relations in the ERP too.")] = 25,
+    still: Annotated[bool, typer.Option("--still", help="A clock that stands still until it is moved at /_sandbox/clock.")] = False,
+) -> int:
+    """Serve the sandboxes of all systems on 127.0.0.1 until Ctrl-C or SIGTERM.
+
+    With --json one line is printed when they are ready: addresses, made-up keys, numbers that exist.
+
+    \b
+    Example: koppel sandbox up --port 8090 --companies 200
+    """
+    import time
+
+    from koppel.sandbox.host import build, contract
+    from koppel.sandbox.server import serve
+
+    host = build(seed, companies, None if still else time.time(), ticking=not still)
+
+    def ready(base_url: str) -> None:
+        told = contract(host, base_url)
+        if terminal.json:
+            give_json(told, line=True)
+        else:
+            console = terminal.console()
+            for part in _human(told):
+                console.print(part)
+
+    serve(host, port, ready)
+    return DONE
+
+
+def _human(told: dict[str, Any]) -> Iterator[RenderableType]:
+    from rich.table import Table
+
+    yield f"Sandboxes are served at {told['base_url']} until Ctrl-C."
+    for name, values in told["systems"].items():
+        table = Table(title=name, title_justify="left", title_style="bold", show_header=False, expand=True)
+        table.add_column("setting", no_wrap=True)
+        table.add_column("value", ratio=1, overflow="fold")
+        for key, value in values.items():
+            table.add_row(key, ", ".join(str(item) for item in value) if isinstance(value, list) else str(value))
+        yield table
+    yield "Try it: koppel init try-out --flow kvk-exact, then koppel connect with these values."
