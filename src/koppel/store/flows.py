@@ -60,12 +60,12 @@ def bases_of(
     columns = "left_native, right_native, subject, body, left_digest, right_digest, generation"
     rows = [
         *db.rows(
-            f"select {columns} from bases where flow = :f and left_native in (select v from {db.values()})",
+            f"select {columns} from {db.values()} cross join bases where flow = :f and left_native = given.v",
             f=flow,
             list=as_list(left),
         ),
         *db.rows(
-            f"select {columns} from bases where flow = :f and right_native in (select v from {db.values()})",
+            f"select {columns} from {db.values()} cross join bases{db.by('bases_right')} where flow = :f and right_native = given.v",
             f=flow,
             list=as_list(right),
         ),
@@ -123,11 +123,12 @@ def unsettled(db: Db, flow: str, side: str, stream: int, natives: Iterable[str])
     The SQL fast path: a settled pair never reaches Python.
     """
     natives = list(natives)
+    right = db.by("bases_right") if side == "right" else ""
     settled = {
         row[0]
         for row in db.rows(
-            f"select b.{side}_native from bases b join observations o on o.stream = :s and o.native = b.{side}_native"
-            f" where b.flow = :f and b.{side}_native in (select v from {db.values()})"
+            f"select b.{side}_native from {db.values()} cross join bases b{right} cross join observations o"
+            f" where b.flow = :f and b.{side}_native = given.v and o.stream = :s and o.native = given.v"
             f" group by b.{side}_native having min(case when b.{side}_digest = o.digest and b.{side}_digest <> '' then 1 else 0 end) = 1",
             f=flow, s=stream, list=as_list(natives),
         )

@@ -146,13 +146,16 @@ def _write(db: Db, stream: int, rows: list[list[Json]], key_rows: list[list[Json
 
 def _touch(db: Db, stream: int, rows: list[list[Json]]) -> None:
     columns = {"native": "text", "version": "text", "raw_digest": "text", "seen_at": "real", "scan": "big"}
-    names = ", ".join(columns)
     db.run(  # an empty version means this way of reading shows none: keep the one we had
-        f"update observations set version = case when n.version = '' then observations.version else n.version end,"
-        f" raw_digest = case when n.raw_digest = '' then observations.raw_digest else n.raw_digest end, seen_at = n.seen_at,"
-        f" scan = case when n.scan = 0 then (select scan from streams where id = :s) else n.scan end"
-        f" from (select {names} from {db.table(columns)}) as n where observations.stream = :s and observations.native = n.native",
-        s=stream, rows=as_rows(rows),
+        "insert into observations (stream, native, seq, digest, version, raw_digest, seen_at, scan)"
+        " select o.stream, o.native, o.seq, o.digest,"
+        " case when given.version = '' then o.version else given.version end,"
+        " case when given.raw_digest = '' then o.raw_digest else given.raw_digest end, given.seen_at,"
+        " case when given.scan = 0 then (select scan from streams where id = :s) else given.scan end"
+        f" from {db.table(columns)} cross join observations o where o.stream = :s and o.native = given.native"
+        " on conflict (stream, native) do update set version = excluded.version, raw_digest = excluded.raw_digest,"
+        " seen_at = excluded.seen_at, scan = excluded.scan",
+        s=stream, rows=as_rows({row[0]: row for row in rows}.values()),
     )  # fmt: skip
 
 
@@ -195,7 +198,17 @@ def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
     record = read_record(entity, entity_version, body["e"], body["o"]) if body else None
     problems = msgspec.convert(body.get("p", []), tuple[Problem, ...]) if body else ()
     return Observation(
-        stream, native, seq, version, digest, raw_digest, bool(gone), seen_at, record, body["m"] if body else None, problems
+        stream,
+        native,
+        seq,
+        version,
+        digest,
+        raw_digest,
+        bool(gone),
+        seen_at,
+        record,
+        body["m"] if body else None,
+        problems,
     )
 
 
@@ -220,8 +233,9 @@ def carriers(db: Db, stream: int, keys: Iterable[tuple[str, str]]) -> dict[tuple
     found: dict[tuple[str, str], list[str]] = {key: [] for key in wanted.values()}
     columns = {"kind": "text", "value": "text"}
     rows = db.rows(
-        f"select k.kind, k.value, k.native from match_keys k join (select kind, value from {db.table(columns)}) as w on w.kind = k.kind and w.value = k.value"
-        " join observations o on o.stream = k.stream and o.native = k.native and o.gone = 0 where k.stream = :s order by k.native",
+        f"select k.kind, k.value, k.native from {db.table(columns)} cross join match_keys k cross join observations o"
+        " where k.stream = :s and k.kind = given.kind and k.value = given.value"
+        " and o.stream = :s and o.native = k.native and o.gone = 0 order by k.native",
         s=stream, rows=as_rows(wanted),
     )  # fmt: skip
     for kind, digest, native in rows:

@@ -106,7 +106,7 @@ def of_records(db: Db, stream: int, natives: Iterable[str]) -> dict[str, Member]
 def of_subjects(db: Db, stream: int, ids: Iterable[str]) -> dict[str, list[Member]]:
     """Members in one stream, by subject; mains first, then by native id."""
     rows = db.rows(
-        f"select stream, native, subject, role, why from members where stream = :s and subject in (select v from {db.values()})"
+        f"select stream, native, subject, role, why from members{db.by('members_subject')} where stream = :s and subject in (select v from {db.values()})"
         " order by subject, case role when 'main' then 0 else 1 end, native",
         s=stream, list=as_list(ids),
     )  # fmt: skip

@@ -220,6 +220,7 @@ work = _table(
         postgresql_where=OPEN,
     ),
     sa.Index("work_flow", "flow", "list", "state"),
+    sa.Index("work_record", "flow", "side", "native"),
 )
 
 secrets = _table(

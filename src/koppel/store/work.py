@@ -96,8 +96,8 @@ def get(db: Db, number: int) -> Item | None:
 def about(db: Db, flow: str, side: str, natives: Iterable[str]) -> list[Item]:
     """Open items, and answered ones not yet carried out, about these records."""
     rows = db.rows(
-        f"select {_COLUMNS} from work where flow = :f and side = :s and state in ('open', 'answered') and native in (select v from {db.values()}) order by id",
-        f=flow, s=side, list=as_list(natives),
+        f"select {_COLUMNS} from {db.values()} cross join work where flow = :f and side = :s and native = given.v and state in ('open', 'answered') order by id",
+        f=flow, s=side, list=as_list(set(natives)),
     )  # fmt: skip
     return [_item(db, row) for row in rows]
 

@@ -13,7 +13,9 @@ MINUTE = ("exact", "minute", "division 1")
 
 
 def _spend(store, at, *, allowed=3, reserve=0, amount=1, account=MINUTE):
-    return store.run(budgets.spend, *account, allowed=allowed, reserve=reserve, reset_at=at - at % 60 + 60, at=at, amount=amount)
+    return store.run(
+        budgets.spend, *account, allowed=allowed, reserve=reserve, reset_at=at - at % 60 + 60, at=at, amount=amount
+    )
 
 
 def _account(store):

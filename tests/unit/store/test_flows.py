@@ -39,7 +39,11 @@ def test_a_base_keeps_both_forms_and_what_is_on_its_way(store):
 
 def test_a_saved_base_replaces_the_one_before_and_of_two_at_once_the_last_counts(store):
     store.run(flows.save_bases, "f", [_base("l", "r", left={"a": 1})])
-    store.run(flows.save_bases, "f", [_base("l", "r", left={"a": 2}), _base("l", "r2"), _base("l", "r", left={"a": 3}, generation=2)])
+    store.run(
+        flows.save_bases,
+        "f",
+        [_base("l", "r", left={"a": 2}), _base("l", "r2"), _base("l", "r", left={"a": 3}, generation=2)],
+    )
     found = store.run(flows.bases_of, "f", left=["l"])
     assert found["l", "r"].base.left == {"a": 3}
     assert found["l", "r"].generation == 2

@@ -84,6 +84,8 @@ def test_an_id_learnt_half_way_is_kept_and_the_create_keeps_its_slot(store):
 
 def test_a_body_moved_to_another_operation_does_not_open(store):
     store.run(intents.open_intents, [CREATE, UPDATE])
-    store.run(lambda db: db.run("update intents set body = (select body from intents where op = 'op1') where op = 'op2'"))
+    store.run(
+        lambda db: db.run("update intents set body = (select body from intents where op = 'op1') where op = 'op2'")
+    )
     with pytest.raises(Exception, match="altered"):
         store.run(intents.everything)

@@ -22,6 +22,12 @@ from koppel.store.vault import Vault
 KEY = bytes(range(32))
 
 
+@pytest.fixture
+def url(new_url):
+    """Here each test makes its tables anew."""
+    return new_url
+
+
 def test_the_constant_head_is_the_last_migration_and_every_migration_is_known():
     script = ScriptDirectory(str(resources.files("koppel.store") / "migrations"))
     assert script.get_heads() == [migrate.HEAD]
@@ -45,8 +51,14 @@ def test_the_comparison_would_notice_a_missing_column_and_index(store):
 
 def _shape(engine: sa.Engine) -> set[str]:
     with engine.connect() as connection:
-        found = connection.exec_driver_sql("select type, name, tbl_name, sql from sqlite_master where name not like 'sqlite_%'")
-        return {" ".join(str(part).replace(", \n", ",\n") for part in row) for row in found if migrate.VERSION_TABLE not in row}
+        found = connection.exec_driver_sql(
+            "select type, name, tbl_name, sql from sqlite_master where name not like 'sqlite_%'"
+        )
+        return {
+            " ".join(str(part).replace(", \n", ",\n") for part in row)
+            for row in found
+            if migrate.VERSION_TABLE not in row
+        }
 
 
 def test_a_store_in_memory_has_letter_for_letter_the_tables_of_a_migrated_one(tmp_path, vault):
@@ -137,9 +149,7 @@ def test_processes_that_open_a_new_file_at_once_do_not_trip_over_each_other(tmp_
         "import sys; from koppel.store.store import open_store; from koppel.store.vault import Vault;"
         f"open_store('sqlite:///{tmp_path / 's.db'}', Vault(bytes(range(32))), create=True).close()"
     )
-    children = [
-        subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(3)
-    ]
+    children = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(3)]
     assert [child.communicate()[1] for child in children] == ["", "", ""]
 
 

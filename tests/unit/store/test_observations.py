@@ -37,7 +37,13 @@ def test_new_records_get_the_next_numbers_in_the_order_of_the_page(store, stream
 
 def test_a_record_comes_back_as_it_was_taken_in(store, stream):
     entity = Company(name="Bakkerij De Korenaar B.V.", kvk="90000001", phone="+31201234567", is_active=True)
-    seen = Seen("a", Record(entity, {"Remarks": "belt altijd terug", "Discount": 0.5}), version="v7", modified_at=99.5, raw_digest="raw")
+    seen = Seen(
+        "a",
+        Record(entity, {"Remarks": "belt altijd terug", "Discount": 0.5}),
+        version="v7",
+        modified_at=99.5,
+        raw_digest="raw",
+    )
     _take(store, stream, seen, at=100.25)
     found = _load(store, stream, "a", "unknown")
     assert set(found) == {"a"}
@@ -122,7 +128,11 @@ def test_a_gone_record_keeps_the_entity_version_its_values_are_written_in(store,
 
 def test_values_moved_to_another_record_do_not_open(store, stream, company):
     _take(store, stream, company("a"), company("b"))
-    store.run(lambda db: db.run("update observations set vals = (select vals from observations where native = 'b') where native = 'a'"))
+    store.run(
+        lambda db: db.run(
+            "update observations set vals = (select vals from observations where native = 'b') where native = 'a'"
+        )
+    )
     with pytest.raises(Exception, match="altered"):
         _load(store, stream, "a")
 
@@ -164,14 +174,21 @@ def test_neither_names_nor_numbers_lie_readable_in_the_database_files(tmp_path, 
     from koppel.store.store import open_store
     from koppel.store.trail import Entry
 
-    secret = {"name": b"Bakkerij De Gouden Korenaar", "kvk": b"90871234", "phone": b"+31207654321", "token": b"refresh-9f8e7d"}
+    secret = {
+        "name": b"Bakkerij De Gouden Korenaar",
+        "kvk": b"90871234",
+        "phone": b"+31207654321",
+        "token": b"refresh-9f8e7d",
+    }
     plain = {key: value.decode() for key, value in secret.items()}
     entity = Company(name=plain["name"], kvk=plain["kvk"], phone=plain["phone"])
     store = open_store(f"sqlite:///{tmp_path / 's.db'}", vault, inline=True, create=True)
 
     def write(db):
         stream = streams.ensure(db, "books", "accounts").id
-        observations.take_in(db, stream, [Seen("a", Record(entity, {"Remarks": plain["name"]}), keys=entity.match_keys())], at=1.0)
+        observations.take_in(
+            db, stream, [Seen("a", Record(entity, {"Remarks": plain["name"]}), keys=entity.match_keys())], at=1.0
+        )
         subject = subjects.create(db, at=1.0)
         trail.append(db, [Entry(1.0, "jan", "update", plain, subject=subject), Entry(1.0, "jan", "login", plain)])
         work.put(db, "ask", flow="f", side="left", native="a", field="phone", code="conflict", body=plain, at=1.0)
@@ -215,9 +232,18 @@ def test_unchanged_raw_records_count_as_shown(store, stream, company):
     assert _load(store, stream, "a")["a"].version == "9"
 
 
-def test_a_record_we_made_or_read_back_while_a_listing_was_under_way_is_not_called_gone_at_its_end(store, stream, company):
+def test_a_record_we_made_or_read_back_while_a_listing_was_under_way_is_not_called_gone_at_its_end(
+    store, stream, company
+):
     """Receipts and look-ups come without a scan number; the listing may have passed their place already."""
-    _take(store, stream, company("old"), company("same", raw="r"), company("raw", raw="r"), scan=store.run(streams.begin_scan, stream))
+    _take(
+        store,
+        stream,
+        company("old"),
+        company("same", raw="r"),
+        company("raw", raw="r"),
+        scan=store.run(streams.begin_scan, stream),
+    )
     scan = store.run(streams.begin_scan, stream)
     _take(store, stream, company("made by us"), at=150.0)
     _take(store, stream, company("old", name="Changed by us B.V."), at=150.0)

@@ -12,7 +12,12 @@ def test_a_run_tells_what_it_did(store):
     assert store.run(runs.get, run).state == "running"
     store.run(runs.end, run, state="done", counts={"created": 2, "prices": {"call": 3}}, message="", at=5.0)
     found = store.run(runs.get, run)
-    assert (found.state, found.counts, found.begun, found.ended) == ("done", {"created": 2, "prices": {"call": 3}}, 1.0, 5.0)
+    assert (found.state, found.counts, found.begun, found.ended) == (
+        "done",
+        {"created": 2, "prices": {"call": 3}},
+        1.0,
+        5.0,
+    )
     assert store.run(runs.get, run + 1) is None
 
 

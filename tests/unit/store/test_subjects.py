@@ -67,7 +67,9 @@ def test_a_record_belongs_to_one_subject_at_most_and_never_moves_by_accident(sto
 def test_joining_again_changes_the_role_and_the_reason(store, stream, subject):
     _join(store, subject, stream, "a", role="follower")
     store.run(subjects.join, subject, stream, "a", role="main", why="a person said so", at=2.0)
-    assert store.run(subjects.of_records, stream, ["a"])["a"] == Member(stream, "a", subject, "main", "a person said so")
+    assert store.run(subjects.of_records, stream, ["a"])["a"] == Member(
+        stream, "a", subject, "main", "a person said so"
+    )
 
 
 def test_many_join_at_once_or_none_of_them(store, stream, subject):

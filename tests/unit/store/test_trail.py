@@ -17,7 +17,10 @@ KEY = bytes(range(32))
 
 
 def _write(store, *kinds, subject=None, at=1763650000.123456):
-    entries = [Entry(at + n, "run 7", kind, {"name": kind, "before": None}, 7, f"op{n}", subject) for n, kind in enumerate(kinds)]
+    entries = [
+        Entry(at + n, "run 7", kind, {"name": kind, "before": None}, 7, f"op{n}", subject)
+        for n, kind in enumerate(kinds)
+    ]
     return store.run(trail.append, entries)
 
 
@@ -59,7 +62,9 @@ def test_an_entry_is_read_back_as_it_was_told(store):
     entry = Entry(1763650000.123456, "jan", "update", {"phone": {"before": "020-1", "after": None}}, 7, "op1", subject)
     store.run(trail.append, [entry, Entry(2.0, "jan", "login", {"connection": "books"})])
     first, second = store.run(trail.read)
-    assert [getattr(first, name) for name in Entry.__struct_fields__] == [getattr(entry, name) for name in Entry.__struct_fields__]
+    assert [getattr(first, name) for name in Entry.__struct_fields__] == [
+        getattr(entry, name) for name in Entry.__struct_fields__
+    ]
     assert (second.data, second.subject, second.run, second.op) == ({"connection": "books"}, None, None, None)
 
 
@@ -98,8 +103,14 @@ def test_the_trail_can_be_read_by_run_subject_and_place(store):
         ("update trail_head set seq = 4", 6),
         ("update trail set seq = 6 where seq = 3", 3),
         ("update trail set seq = -6 where seq = 3", 1),
-        ("insert into trail select 6, version, at_us, actor, run, op, kind, subject, data, commitment, hash from trail where seq = 5", 6),
-        ("insert into trail select 0, version, at_us, actor, run, op, kind, subject, data, commitment, hash from trail where seq = 1", 1),
+        (
+            "insert into trail select 6, version, at_us, actor, run, op, kind, subject, data, commitment, hash from trail where seq = 5",
+            6,
+        ),
+        (
+            "insert into trail select 0, version, at_us, actor, run, op, kind, subject, data, commitment, hash from trail where seq = 1",
+            1,
+        ),
     ],
 )
 def test_verify_names_the_first_entry_that_does_not_hold(store, sql, first_bad):
@@ -111,7 +122,11 @@ def test_verify_names_the_first_entry_that_does_not_hold(store, sql, first_bad):
 
 def test_two_entries_that_changed_places_are_noticed_at_the_first(store):
     _write(store, "one", "two", "three", "four")
-    for sql in ("update trail set seq = 99 where seq = 2", "update trail set seq = 2 where seq = 3", "update trail set seq = 3 where seq = 99"):
+    for sql in (
+        "update trail set seq = 99 where seq = 2",
+        "update trail set seq = 2 where seq = 3",
+        "update trail set seq = 3 where seq = 99",
+    ):
         _tamper(store, sql)
     assert _verify(store).seq == 2
 
@@ -158,15 +173,25 @@ def written() -> tuple[Store, list[tuple]]:
 @given(st.data())
 def test_any_change_of_one_character_or_number_anywhere_is_found_at_its_entry(written, data):
     store, rows = written
-    columns = list(msgspec.to_builtins(["seq", "version", "at_us", "actor", "run", "op", "kind", "subject", "data", "commitment", "hash"]))
+    columns = list(
+        msgspec.to_builtins(
+            ["seq", "version", "at_us", "actor", "run", "op", "kind", "subject", "data", "commitment", "hash"]
+        )
+    )
     row = data.draw(st.sampled_from(rows))
-    column = data.draw(st.sampled_from([name for name, value in zip(columns, row, strict=True) if value is not None and name != "seq"]))
+    column = data.draw(
+        st.sampled_from([name for name, value in zip(columns, row, strict=True) if value is not None and name != "seq"])
+    )
     old = row[columns.index(column)]
     if isinstance(old, int):
         new = data.draw(st.integers(-(2**40), 2**40).filter(lambda n: n != old))
     else:
         place = data.draw(st.integers(0, len(old) - 1))
-        new = old[:place] + data.draw(st.characters(codec="utf-8", exclude_characters="\0" + old[place])) + old[place + 1 :]
+        new = (
+            old[:place]
+            + data.draw(st.characters(codec="utf-8", exclude_characters="\0" + old[place]))
+            + old[place + 1 :]
+        )
     store.run(lambda db: db.run(f"update trail set {column} = :v where seq = :s", v=new, s=row[0]))
     try:
         assert _verify(store).seq == row[0]

@@ -93,7 +93,11 @@ def test_kind_and_value_of_a_key_cannot_run_into_each_other():
 
 
 def test_canonical_json_does_not_depend_on_the_order_of_keys():
-    assert canonical({"b": 1, "a": {"d": 2, "c": 3}}) == canonical({"a": {"c": 3, "d": 2}, "b": 1}) == b'{"a":{"c":3,"d":2},"b":1}'
+    assert (
+        canonical({"b": 1, "a": {"d": 2, "c": 3}})
+        == canonical({"a": {"c": 3, "d": 2}, "b": 1})
+        == b'{"a":{"c":3,"d":2},"b":1}'
+    )
 
 
 def test_a_subjects_own_key_opens_what_it_sealed():

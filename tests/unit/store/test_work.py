@@ -6,7 +6,9 @@ BODY = {"label": "Bakkerij De Korenaar B.V.", "left": "020-1234567", "right": No
 
 
 def _put(store, which="parked", native="a", field="", code="refused", flow="f", side="left", at=1.0, **more):
-    return store.run(work.put, which, flow=flow, side=side, native=native, field=field, code=code, body=BODY, at=at, **more)
+    return store.run(
+        work.put, which, flow=flow, side=side, native=native, field=field, code=code, body=BODY, at=at, **more
+    )
 
 
 def test_an_item_says_everything_a_person_needs(store):
@@ -26,7 +28,14 @@ def test_the_same_trouble_again_refreshes_the_open_item_and_counts(store):
 
 
 def test_another_field_list_side_flow_or_record_is_another_item(store):
-    numbers = [_put(store), _put(store, field="phone"), _put(store, "ask"), _put(store, side="right"), _put(store, flow="g"), _put(store, native="b")]
+    numbers = [
+        _put(store),
+        _put(store, field="phone"),
+        _put(store, "ask"),
+        _put(store, side="right"),
+        _put(store, flow="g"),
+        _put(store, native="b"),
+    ]
     assert len(set(numbers)) == 6
     assert [item.id for item in store.run(work.listed, "parked")] == [n for n in numbers if n != numbers[2]]
     assert [item.id for item in store.run(work.listed, "ask", flow="f")] == [numbers[2]]
@@ -49,7 +58,9 @@ def test_an_answer_waits_to_be_carried_out_and_is_then_closed_in_the_name_of_who
     store.run(work.answer, number, {"choice": "left", "value": "020-7654321"}, by="jan", at=5.0)
     assert store.run(work.listed, "ask") == []
     waiting = store.run(work.about, "f", "left", ["a"])
-    assert [(item.state, item.answer, item.closed_by) for item in waiting] == [("answered", {"choice": "left", "value": "020-7654321"}, "jan")]
+    assert [(item.state, item.answer, item.closed_by) for item in waiting] == [
+        ("answered", {"choice": "left", "value": "020-7654321"}, "jan")
+    ]
     store.run(work.close, [number], by="run 7", at=6.0)
     assert store.run(work.about, "f", "left", ["a"]) == []
     assert store.run(work.get, number).closed_by == "jan"

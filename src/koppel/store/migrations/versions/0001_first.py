@@ -241,3 +241,4 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'open'"),
         postgresql_where=sa.text("state = 'open'"),
     )
+    op.create_index("work_record", "work", ["flow", "side", "native"])
