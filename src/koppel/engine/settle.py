@@ -12,7 +12,7 @@ import msgspec
 from koppel.engine.fetch import take_items
 from koppel.engine.frame import Frame, side_of
 from koppel.engine.plan import Planned, as_json
-from koppel.mapping.flow import SideName, other
+from koppel.mapping.flow import SideName
 from koppel.model.problem import Problem
 from koppel.model.values import Json
 from koppel.store import due, flows, intents, observations, subjects, trail, work
@@ -365,17 +365,12 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
     )
     if step.kind == "archive" or subject is None:
         return
-    source = other(step.side)
-    seen = observations.load(
-        db, frame.streams[source].id, [left if source == "left" else right], entity=frame.flow.entity
-    )
-    shown = next((side_of(frame, source, o).values for o in seen.values()), {})
     stored = flows.bases_of(db, frame.flow.id, left=[left]).get((left, right))
     earlier = (stored.base.written_left if step.side == "left" else stored.base.written_right) if stored else {}
     on_their_way = {
-        key: Written(
+        key: Written(  # the source showed this value when it was decided on; what it shows by now may be newer
             value,
-            shown.get(key),
+            value,
             hand.at,
             earlier[key].count + 1 if key in earlier and earlier[key].value == value else 1,
         )
