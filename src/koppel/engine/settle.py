@@ -293,7 +293,8 @@ def settle_receipt(
     if receipt.status == "unknown":
         intents.mark_doubt(db, [receipt.op], at=hand.at)
         return "unknown"
-    intents.close(db, [receipt.op])
+    if not intents.close(db, [receipt.op]):
+        return "stale"  # settled by whoever took over
     if receipt.status == "done":
         _settle_done(db, frame, hand, step, receipt, probed=probed)
         return "done"

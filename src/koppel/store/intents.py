@@ -69,9 +69,9 @@ def mark_doubt(db: Db, ops: Iterable[str], *, at: float) -> None:
     )
 
 
-def close(db: Db, ops: Iterable[str]) -> None:
-    """Settled, one way or the other."""
-    db.run(f"delete from intents where op in (select v from {db.values()})", list=as_list(ops))
+def close(db: Db, ops: Iterable[str]) -> int:
+    """Settled, one way or the other; returns how many were still open."""
+    return db.run(f"delete from intents where op in (select v from {db.values()})", list=as_list(ops))
 
 
 def learn_native(db: Db, op: str, native: str) -> None:
