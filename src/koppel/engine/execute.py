@@ -137,11 +137,16 @@ def _turn(
         ready = outcome.ready(planned)
         if ready is None:
             continue  # what it needs was not done: the rest is decided anew, by ordinary merge
+        if settle.made_meanwhile(db, frame, ready.step):
+            settle.look_again(db, frame, hand, ready.step)
+            outcome.stale += 1
+            continue
         try:
             with db.connection.begin_nested():
                 settle.open_operations(db, frame, hand, [ready])
             opened.append(ready)
         except IntegrityError:
+            settle.look_again(db, frame, hand, ready.step)
             outcome.stale += 1
     return opened
 

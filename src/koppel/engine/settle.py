@@ -275,6 +275,20 @@ def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
 # --- receipts ------------------------------------------------------------------------------------------------------------
 
 
+def made_meanwhile(db: Db, frame: Frame, step: Step) -> bool:
+    """Whether the record a create comes from has got its counterpart since the step was decided (law 11)."""
+    if step.kind != "create" or step.source is None:
+        return False
+    source: SideName = "left" if step.side == "right" else "right"
+    member = subjects.of_records(db, frame.streams[source].id, [step.source]).get(step.source)
+    return member is not None and bool(subjects.of_subjects(db, frame.streams[step.side].id, [member.subject]))
+
+
+def look_again(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
+    """The state moved under a step: its record is due once more."""
+    due.add(db, frame.flow.id, [Due("left" if step.left else "right", anchor_of(step), "moved")], at=hand.at)
+
+
 def open_operations(db: Db, frame: Frame, hand: Hand, planned: Iterable[Planned]) -> None:
     """Commit intents before their calls leave."""
     rows = [
@@ -300,7 +314,7 @@ def settle_receipt(
         return "done"
     anchor = anchor_of(step)
     if receipt.status == "stale":
-        due.add(db, frame.flow.id, [Due("left" if step.left else "right", anchor, "moved")], at=hand.at)
+        look_again(db, frame, hand, step)
         return "stale"
     problem = receipt.problem or Problem("refused", "the vendor refused it without saying why")
     body: dict[str, Json] = {
