@@ -262,4 +262,13 @@ async def gather_limited(limit: int, jobs: list) -> list:
         async with gate:
             return await job
 
-    return await asyncio.gather(*(one(job) for job in jobs))
+    tasks = [asyncio.ensure_future(one(job)) for job in jobs]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for job in jobs:
+            job.close()  # those that never began
+        raise
