@@ -39,6 +39,7 @@ from koppel.systems.spi import Absent, Found, Unknown
 FRESH = 24 * 3600.0  # a look-up of an unlistable left is good for a day, unless the flow or a person says otherwise
 LEASE_SECONDS = 600.0
 ROUNDS = 3  # writing, reading back and agreeing takes two; a third for what a person did meanwhile
+_ACTS = WRITES | {"link", "unlink"}
 SHORT_WAIT = 120.0  # an operation in doubt is waited for within the run when it can be asked this soon
 
 
@@ -487,7 +488,7 @@ class _Rounds:
                 break
             outcome = await executor.execute(self.ports, self.work.sender, self.frame, self.hand, steps, self.fence)
             self._count(outcome)
-            await self._settle(views, [p.step for p in steps])
+            await self._settle(views, plan.steps, steps)
             if not outcome.touched and not outcome.unknown:
                 break
             if outcome.unknown or self.recovered.later:
@@ -529,18 +530,28 @@ class _Rounds:
             await self.ports.clock.sleep(again.later - self.ports.clock.now() + 0.05)
             self._add(await recover(self.ports, self.work.sender, self.frame, self.hand))
 
-    async def _settle(self, views: Sequence[View], steps: Sequence[Step]) -> None:
+    async def _settle(self, views: Sequence[View], decided: Sequence[Planned], done: Sequence[Planned]) -> None:
         anchors: dict[SideName, list[str]] = {"left": [], "right": []}
         for view in views:
             anchors[view.anchor].append(view.own.native)
-        await self.ports.store.tx(self._settle_in, anchors, steps, Hand(*self.hand, self.ports.clock.now()))
+        await self.ports.store.tx(self._settle_in, anchors, decided, done, Hand(*self.hand, self.ports.clock.now()))
         await self.ports.point("views settled")
 
-    def _settle_in(self, db: Db, anchors: dict[SideName, list[str]], steps: Sequence[Step], hand: Hand) -> None:
+    def _settle_in(
+        self,
+        db: Db,
+        anchors: dict[SideName, list[str]],
+        decided: Sequence[Planned],
+        done: Sequence[Planned],
+        hand: Hand,
+    ) -> None:
         waiting = _in_doubt(db, self.frame)
-        refused_moves = {anchor_of(p.step) for p in self.moved}
-        for side in anchors:
-            waiting[side] |= {native for native in anchors[side] if native in refused_moves}
+        allowed = {p.id for p in done}
+        left_over = [p for p in decided if p.id not in allowed and p.step.kind in _ACTS]  # a stored plan did not hold them
+        still_due = {anchor_of(p.step) for p in (*self.moved, *left_over)}
+        for side, natives in anchors.items():
+            waiting[side] |= {native for native in natives if native in still_due}
+        steps = [p.step for p in decided]  # an open question stays open, also while only a stored plan is carried out
         settle_views(db, self.frame, hand, {s: a for s, a in anchors.items() if a}, steps, waiting=waiting)
         if self.stored is None:  # under a stored plan other changes stay due
             place = self.work.place
