@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from koppel.engine import leasing
+from koppel.engine.noticed import note_edits
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender, gather_limited
 from koppel.model.problem import Bug, RetryLater
@@ -122,7 +123,7 @@ def _store_as_reader(
 
 def _store_page(db: Db, connection: Connection, resource: Resource, stream: Stream, page: Page, at: float) -> Taken:
     """One page: observations, keys, deletions and the cursor in one transaction."""
-    taken = take_items(db, connection, resource, stream, page.items, at=at)
+    taken = take_items(db, connection, resource, stream, page.items, at=at, notice=True)
     for name, natives in _by_resource(page.gone).items():
         of = stream if name == resource.name else streams.ensure(db, connection.name, name)
         gone = observations.take_in(db, of.id, [Seen(native, None) for native in natives], at=at, scan=of.scan)
@@ -136,9 +137,19 @@ def _store_page(db: Db, connection: Connection, resource: Resource, stream: Stre
 
 
 def take_items(
-    db: Db, connection: Connection, resource: Resource, stream: Stream, items: Sequence[Item], *, at: float
+    db: Db,
+    connection: Connection,
+    resource: Resource,
+    stream: Stream,
+    items: Sequence[Item],
+    *,
+    at: float,
+    notice: bool = False,
 ) -> Taken:
-    """Decode and store items; those whose raw content is as last time are only marked as seen."""
+    """Decode and store items; those whose raw content is as last time are only marked as seen.
+
+    `notice` records what was changed there in linked records and belongs to no flow.
+    """
     assert resource.decode is not None or not items
     digests = {
         item.native: db.vault.digest(canonical([item.fields, list(connection.own.get(resource.name, ()))]))
@@ -157,6 +168,9 @@ def take_items(
         for item in items
         if known.get(item.native) != digests[item.native]
     ]
+    if notice:
+        again = [seen for seen in fresh if seen.native in known]
+        note_edits(db, connection.name, resource.name, resource.entity, stream.id, again, at=at)
     return observations.take_in(db, stream.id, fresh, at=at, scan=stream.scan)
 
 

@@ -117,6 +117,19 @@ def drop_base(db: Db, flow: str, left_native: str, right_native: str) -> None:
     )
 
 
+def agreed_fields(db: Db, ids: Iterable[str]) -> dict[str, set[str]]:
+    """By subject: the canonical fields that some flow has agreed on, or is writing, for any of its pairs."""
+    found: dict[str, set[str]] = {}
+    rows = db.rows(
+        f"select subject, body from bases where subject in (select v from {db.values()})", list=as_list(ids)
+    )
+    for subject, body in rows:
+        base = msgspec.json.decode(db.vault.unseal(body), type=Base)
+        keys = {*base.left, *base.right, *base.written_left, *base.written_right}
+        found.setdefault(subject, set()).update(key.split(".", 1)[0] for key in keys)
+    return found
+
+
 def unsettled(db: Db, flow: str, side: str, stream: int, natives: Iterable[str]) -> list[str]:
     """Those of `natives` that are not known to be settled: every base of theirs must hold today's digest.
 
