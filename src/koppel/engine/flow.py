@@ -22,7 +22,7 @@ from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.recover import Recovered, recover
 from koppel.engine.send import Sender
-from koppel.engine.settle import Hand, anchor_of, settle_views
+from koppel.engine.settle import Hand, anchor_of, anchor_side, settle_views
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import KoppelError, Problem, RetryLater, UsageError
@@ -86,6 +86,9 @@ class Pass:
         self.streams_read = 0
         self.place: Position | None = None
         self.upto: dict[SideName, int] = {}
+        self.looked_at = ports.clock.now()
+        self.restoring = False
+        self.absent_problems: dict[str, Problem] = {}
 
     # --- 1. take in -----------------------------------------------------------------------------------------------
 
@@ -113,6 +116,7 @@ class Pass:
     async def dirty(self, *, first: bool) -> dict[SideName, list[str]]:
         """What has to be looked at: changed since this flow last looked, asked for, retried, touched by an edit of the flow."""
         await self._edited()
+        self.looked_at = self.ports.clock.now()
         found, due_lefts = await self.ports.store.tx(self._dirty, self.ports.clock.now())
         if self.options.only:
             chosen = set(self.options.only)
@@ -138,9 +142,11 @@ class Pass:
             if side == "left":
                 asked[entry.native] = entry.why
         for item in work.ready_to_retry(db, flow.id, at=now):
-            if item.native not in found["left"]:
-                found["left"].append(item.native)
-            asked.setdefault(item.native, "retry")
+            side = "left" if item.side == "left" else "right"
+            if item.native not in found[side]:
+                found[side].append(item.native)
+            if side == "left" and item.op is None:  # what the vendor refused was read well: it is only sent again
+                asked.setdefault(item.native, "retry")
         if not frame.listable("left") and (self.options.refresh or flow.run.refresh is not None):
             linked = subjects.linked_natives(db, frame.streams["left"].id)
             old = (
@@ -215,10 +221,7 @@ class Pass:
         self.absent_problems = {
             value: answer.problem for value, answer in answers.items() if isinstance(answer, Absent) and answer.problem
         }
-        self.frame.unfound |= {}
         refresh(self.ports, self.frame)
-
-    absent_problems: dict[str, Problem] = {}
 
     # --- 3. decide --------------------------------------------------------------------------------------------------
 
@@ -311,7 +314,11 @@ class Pass:
             stored = pairs.get((step.left or "", step.right or ""))
             generation = stored.generation if stored else seq if step.kind == "create" else 0
             target = targets[step.side].get(step.target or "")
-            planned = plans.lower(frame, step, target, generation=generation, as_of=now)
+            try:
+                planned = plans.lower(frame, step, target, generation=generation, as_of=now)
+            except UsageError as error:  # one record that cannot be written never stops a run (law 4)
+                made.append(plans.lower(frame, _parked(step, str(error)), None, generation=generation, as_of=now))
+                continue
             if (
                 step.kind == "update" and not planned.operations
             ):  # only the spelling differs: nothing to send, so agreed
@@ -357,6 +364,12 @@ class Pass:
             unchanged=sum(1 for view in views if view.own.native not in touched),
         )
         return made, views
+
+
+def _parked(step: Step, why: str) -> Step:
+    """What becomes of a step that the target has no way to take."""
+    problem = Problem("not_writable", why)
+    return Step("park", step.side, step.left, step.right, step.label, problem=problem, follower=step.follower)
 
 
 def _as_it_stands(step: Step) -> Step:
@@ -488,8 +501,9 @@ class _Rounds:
                 break
             outcome = await executor.execute(self.ports, self.work.sender, self.frame, self.hand, steps, self.fence)
             self._count(outcome)
+            self.work.restoring = any(entry.why == "restore" for entry, _ in self.frame.again)
             await self._settle(views, plan.steps, steps)
-            if not outcome.touched and not outcome.unknown:
+            if not outcome.touched and not outcome.unknown and not self.work.restoring:
                 break
             if outcome.unknown or self.recovered.later:
                 await self._wait_for_doubt()
@@ -531,28 +545,28 @@ class _Rounds:
             self._add(await recover(self.ports, self.work.sender, self.frame, self.hand))
 
     async def _settle(self, views: Sequence[View], decided: Sequence[Planned], done: Sequence[Planned]) -> None:
-        anchors: dict[SideName, list[str]] = {"left": [], "right": []}
-        for view in views:
-            anchors[view.anchor].append(view.own.native)
-        await self.ports.store.tx(self._settle_in, anchors, decided, done, Hand(*self.hand, self.ports.clock.now()))
+        await self.ports.store.tx(self._settle_in, views, decided, done, Hand(*self.hand, self.ports.clock.now()))
         await self.ports.point("views settled")
 
     def _settle_in(
         self,
         db: Db,
-        anchors: dict[SideName, list[str]],
+        views: Sequence[View],
         decided: Sequence[Planned],
         done: Sequence[Planned],
         hand: Hand,
     ) -> None:
         waiting = _in_doubt(db, self.frame)
         allowed = {p.id for p in done}
-        left_over = [p for p in decided if p.id not in allowed and p.step.kind in _ACTS]  # a stored plan did not hold them
+        left_over = [
+            p for p in decided if p.id not in allowed and p.step.kind in _ACTS
+        ]  # a stored plan did not hold them
         still_due = {anchor_of(p.step) for p in (*self.moved, *left_over)}
-        for side, natives in anchors.items():
-            waiting[side] |= {native for native in natives if native in still_due}
+        for view in views:
+            if view.own.native in still_due:
+                waiting[view.anchor].add(view.own.native)
         steps = [p.step for p in decided]  # an open question stays open, also while only a stored plan is carried out
-        settle_views(db, self.frame, hand, {s: a for s, a in anchors.items() if a}, steps, waiting=waiting)
+        settle_views(db, self.frame, hand, views, steps, waiting=waiting, upto=self.work.looked_at)
         if self.stored is None:  # under a stored plan other changes stay due
             place = self.work.place
             assert place is not None
@@ -627,7 +641,11 @@ def _told_to_wait(db: Db, flow: str, natives: Sequence[str], now: float) -> dict
     return {
         item.native: msgspec.convert(item.body["problem"], Problem)
         for item in work.about(db, flow, "left", natives)
-        if item.list == "parked" and not item.field and item.op is None and item.next_at is not None and item.next_at > now
+        if item.list == "parked"
+        and not item.field
+        and item.op is None
+        and item.next_at is not None
+        and item.next_at > now
     }
 
 
@@ -655,7 +673,10 @@ def _was_done(db: Db, frame: Frame, planned: Planned) -> bool:
         mine = subjects.of_records(db, frame.streams["left"].id, [planned.step.left]).get(planned.step.left)
         theirs = subjects.of_records(db, frame.streams["right"].id, [planned.step.right]).get(planned.step.right)
         return mine is not None and theirs is not None and mine.subject == theirs.subject
-    return planned.step.kind in ("ask", "park", "refuse")
+    if planned.step.kind in ("ask", "park"):  # answered, retried or mended since
+        about = {"f": frame.flow.id, "s": anchor_side(planned.step), "n": anchor_of(planned.step)}
+        return bool(db.scalar("select count(*) from work where flow = :f and side = :s and native = :n", **about))
+    return False
 
 
 async def take(ports: Ports, flow: Flow, natives: Sequence[str], *, why: str = "taken in") -> None:

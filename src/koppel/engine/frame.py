@@ -15,6 +15,7 @@ from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
 from koppel.store import flows, intents, observations, streams, subjects, work
+from koppel.store.due import Due
 from koppel.store.observations import Observation
 from koppel.store.sql import Db
 from koppel.store.streams import Stream
@@ -30,7 +31,8 @@ FACTS = {"company": COMPANY_FACTS}
 
 @dataclass(kw_only=True)
 class Frame:
-    """One flow with everything that its pass needs. `absent`: keys the right (or left) was asked for and surely lacks."""
+    """One flow with everything that its pass needs. `absent`: keys the right (or left) was asked for and surely lacks;
+    `again`: what must stay due although this pass looked at it, and not before when."""
 
     flow: Flow
     policy: Policy
@@ -40,6 +42,7 @@ class Frame:
     transforms: Mapping[str, Transform] = field(default_factory=lambda: TRANSFORMS)
     absent: dict[SideName, set[tuple[str, str]]] = field(default_factory=lambda: {"left": set(), "right": set()})
     unfound: dict[str, Problem] = field(default_factory=dict)
+    again: list[tuple[Due, float | None]] = field(default_factory=list)
 
     def ref(self, side: SideName, native: str) -> Ref:
         """The full reference of a record."""
@@ -171,7 +174,7 @@ class Loader:
             db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity
         )
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
-        items = self._items(natives)
+        items = self._items(anchor, natives)
         made: list[View] = []
         for native in natives:
             mine = own.get(native)
@@ -225,9 +228,9 @@ class Loader:
             or any((far, f"record {n}") in self.slots or (near, f"from {n}") in self.slots for n in paired)
         )
 
-    def _items(self, natives: list[str]) -> dict[str, list[work.Item]]:
+    def _items(self, anchor: SideName, natives: list[str]) -> dict[str, list[work.Item]]:
         found: dict[str, list[work.Item]] = {}
-        for item in work.about(self.db, self.frame.flow.id, "left", natives):
+        for item in work.about(self.db, self.frame.flow.id, anchor, natives):
             found.setdefault(item.native, []).append(item)
         return found
 

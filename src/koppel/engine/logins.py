@@ -25,8 +25,9 @@ class Logins:
     async def tokens(self, connection: Connection) -> Tokens:
         """Tokens that may be used now; refreshed first when due. Raises SignInNeeded."""
         auth = connection.system.auth
-        if auth.tokens_from is not None:
-            return auth.tokens_from(connection.settings)
+        key = auth.tokens_from(connection.settings) if auth.tokens_from else None
+        if key is not None:
+            return key
         stored = await self._stored(connection)
         if auth.due(stored, self.ports.clock.now()) != "fresh":
             return await self._refresh(connection, stored)
@@ -34,8 +35,9 @@ class Logins:
 
     async def renew(self, connection: Connection, used: Tokens) -> bool:
         """The vendor does not accept `used`: take a pair somebody else stored meanwhile, or refresh. False when there is no way."""
-        if connection.system.auth.refresh is None:
-            return False
+        auth = connection.system.auth
+        if auth.refresh is None or (auth.tokens_from and auth.tokens_from(connection.settings) is not None):
+            return False  # a key is what it is
         stored = await self._stored(connection)
         if stored.access == used.access:
             renewed = await self._refresh(connection, stored, forced=True)
@@ -70,6 +72,8 @@ class Logins:
 
     async def _stored(self, connection: Connection) -> Tokens:
         found = await self.ports.store.tx(secrets.get, _name(connection))
+        if found is None and connection.system.auth.unattended:
+            return Tokens("")  # `due` for a refresh, which needs no person
         if found is None:
             raise SignInNeeded(
                 f"{connection.name} is not signed in.", login=connection.login, remedy=self.remedy(connection)

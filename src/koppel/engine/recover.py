@@ -11,17 +11,20 @@ from collections.abc import Sequence
 import msgspec
 
 from koppel.engine import settle
+from koppel.engine.fetch import look_up
 from koppel.engine.frame import Frame, side_of
 from koppel.engine.plan import Planned, as_json
 from koppel.engine.ports import Ports
 from koppel.engine.send import Sender
-from koppel.engine.settle import Hand
+from koppel.engine.settle import Hand, anchor_of, anchor_side
+from koppel.mapping.flow import SideName
 from koppel.model.problem import Problem
+from koppel.model.values import Json
 from koppel.store import due, intents, observations, work
 from koppel.store.due import Due
 from koppel.store.intents import Intent
 from koppel.store.sql import Db
-from koppel.systems.spi import CannotTell, Landed, NotLanded, Operation, Receipt, Trace
+from koppel.systems.spi import CannotTell, Found, Landed, NotLanded, Operation, Receipt, Trace
 
 
 class Recovered(msgspec.Struct):
@@ -37,6 +40,10 @@ async def recover(ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[in
     """Probe what may be asked by now."""
     result = Recovered()
     open_ = await ports.store.tx(intents.of_flow, frame.flow.id)
+    told = await ports.store.tx(_told, frame, open_)
+    for intent in [intent for intent in open_ if intent.op in told]:
+        await _as_told(ports, sender, frame, hand_run, intent, told[intent.op], result)
+    open_ = await ports.store.tx(intents.of_flow, frame.flow.id)
     now = ports.clock.now()
     for side in ("left", "right"):
         mine = [intent for intent in open_ if intent.side == side]
@@ -48,6 +55,47 @@ async def recover(ports: Ports, sender: Sender, frame: Frame, hand_run: tuple[in
         if ready:
             await _probe(ports, sender, frame, hand_run, ready, result)
     return result
+
+
+def _choices(intent: Intent) -> list[Json]:
+    """What a person may say of an operation nobody can tell the outcome of. Of a create it takes the record itself."""
+    if intent.kind == "create":
+        return [{"answer": "did_not"}, {"answer": "id", "label": "the id of the record that was made"}]
+    return [{"answer": "did_not"}, {"answer": "happened"}]
+
+
+def _told(db: Db, frame: Frame, open_: Sequence[Intent]) -> dict[str, Json]:
+    """What a person said became of operations in doubt, by operation."""
+    ops = {intent.op for intent in open_}
+    steps = [msgspec.convert(intent.body["planned"], Planned).step for intent in open_]
+    sides: tuple[SideName, SideName] = ("left", "right")
+    items = [
+        item
+        for side in sides
+        for item in work.about(db, frame.flow.id, side, [anchor_of(s) for s in steps if anchor_side(s) == side])
+    ]
+    return {i.op: i.answer for i in items if i.code == "in_doubt" and i.state == "answered" and i.op in ops}
+
+
+async def _as_told(
+    ports: Ports,
+    sender: Sender,
+    frame: Frame,
+    hand_run: tuple[int, str],
+    intent: Intent,
+    answer: Json,
+    result: Recovered,
+) -> None:
+    """Carry out a person's word: what did not happen is decided anew, what did is read and linked. An id that the vendor does
+    not show leaves the operation in doubt."""
+    trace: Trace = NotLanded()
+    if answer != "did_not" and intent.kind == "create":
+        connection, resource = frame.connections[intent.side], frame.resources[intent.side]  # type: ignore[index]
+        found = (await look_up(ports, sender, connection, resource, "native", [str(answer)])).get(str(answer))
+        trace = CannotTell(Problem("in_doubt", f"there is no record {answer}; give the id of the record that was made"))
+        if isinstance(found, Found):
+            trace = Landed(found.items[0].native, found.items[0])
+    await ports.store.durable(_settle_trace, frame, Hand(*hand_run, ports.clock.now()), intent, trace, result)
 
 
 def _askable(ports: Ports, frame: Frame, intent: Intent) -> float:
@@ -77,13 +125,15 @@ async def _probe(
 
 def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace, result: Recovered) -> None:
     planned = msgspec.convert(intent.body["planned"], Planned)
-    anchor = Due("left" if planned.step.left else "right", settle.anchor_of(planned.step), "waiting")
+    anchor = Due(anchor_side(planned.step), anchor_of(planned.step), "waiting")
+    about = work.about(db, frame.flow.id, anchor.side, [anchor.native])
+    doubts = [item for item in about if item.code == "in_doubt" and item.op == intent.op]
     if isinstance(trace, CannotTell):
         body = {
             "label": planned.step.label,
             "text": str(trace.problem),
             "problem": as_json(trace.problem),
-            "choices": [{"answer": "happened"}, {"answer": "did_not"}],
+            "choices": _choices(intent),
             "left": planned.step.left,
             "right": planned.step.right,
         }
@@ -91,8 +141,8 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
             db,
             "parked",
             flow=frame.flow.id,
-            side="left",
-            native=settle.anchor_of(planned.step),
+            side=anchor.side,
+            native=anchor.native,
             field="",
             code="in_doubt",
             body=body,
@@ -101,6 +151,7 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
             op=intent.op,
         )
         intents.mark_doubt(db, [intent.op], at=hand.at)
+        work.close(db, [i.id for i in doubts if i.state == "answered"], by=hand.actor, at=hand.at)
         result.parked += 1
         return
     if isinstance(trace, NotLanded):
@@ -114,8 +165,7 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
     else:  # an update that shows what was there before: it did not happen; decided again, it is idempotent
         intents.close(db, [intent.op])
         result.dropped += 1
-    over = [item.id for item in work.about(db, frame.flow.id, "left", [anchor.native]) if item.code == "in_doubt"]
-    work.close(db, over, by=hand.actor, at=hand.at)
+    work.close(db, [item.id for item in doubts], by=hand.actor, at=hand.at)
     due.add(db, frame.flow.id, [anchor], at=hand.at)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from koppel.engine.fetch import take_items
 from koppel.engine.frame import Frame, side_of
 from koppel.engine.plan import Planned, as_json
-from koppel.mapping.flow import SideName
+from koppel.mapping.flow import SideName, other
 from koppel.model.problem import Problem
 from koppel.model.values import Json
 from koppel.store import due, flows, intents, observations, subjects, trail, work
@@ -21,7 +21,7 @@ from koppel.store.flows import StoredBase
 from koppel.store.sql import Db
 from koppel.sync.base import Base, Written
 from koppel.sync.merge import Merged, Now, merge
-from koppel.sync.steps import Side, Step
+from koppel.sync.steps import Side, Step, View
 from koppel.systems.spi import Item, Receipt
 
 
@@ -216,7 +216,7 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         return True
     which: work.List = "ask" if step.kind == "ask" else "parked"
     assert step.problem is not None
-    before = {item.id for item in work.about(db, frame.flow.id, "left", [anchor])}
+    before = {item.id for item in work.about(db, frame.flow.id, anchor_side(step), [anchor]) if item.state == "open"}
     body: dict[str, Json] = {
         "label": step.label,
         "text": str(step.problem),
@@ -229,7 +229,7 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         db,
         which,
         flow=frame.flow.id,
-        side="left",
+        side=anchor_side(step),
         native=anchor,
         field=_item_field(step),
         code=step.problem.code,
@@ -256,6 +256,20 @@ def anchor_of(step: Step) -> str:
     return step.left or step.right or ""
 
 
+def anchor_side(step: Step) -> SideName:
+    """The side of that record."""
+    return "left" if step.left else "right"
+
+
+def keep_due(
+    db: Db, frame: Frame, hand: Hand, side: SideName, native: str, why: str, *, not_before: float | None = None
+) -> None:
+    """Have a record looked at again, although the pass that says so is about to take it out of the due set."""
+    entry = Due(side, native, why)
+    due.add(db, frame.flow.id, [entry], at=hand.at, not_before=not_before)
+    frame.again.append((entry, not_before))
+
+
 def _item_field(step: Step) -> str:
     """Fields of followers are told apart by the record they are about."""
     return f"{step.right} {step.field}" if step.follower and step.field and step.right else step.field
@@ -265,11 +279,19 @@ def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     assert step.left is not None and step.right is not None  # noqa: PT018
     subject = subject_of(db, frame, step.left, step.right)
     record(db, frame, hand, "unlinked", step, subject=subject)
-    flows.drop_base(db, frame.flow.id, step.left, step.right)
-    subjects.leave(db, frame.streams["right"].id, step.right)
-    if subject and not subjects.of_subjects(db, frame.streams["right"].id, [subject]):
-        subjects.leave(db, frame.streams["left"].id, step.left)
+    _part(db, frame, step.left, step.right, subject)
+    if step.field == "restore":
+        stays = other(step.side)
+        keep_due(db, frame, hand, stays, step.left if stays == "left" else step.right, "restore")
     return True
+
+
+def _part(db: Db, frame: Frame, left: str, right: str, subject: str | None) -> None:
+    """Take a pair apart: what was agreed is forgotten; the left leaves its subject with its last counterpart."""
+    flows.drop_base(db, frame.flow.id, left, right)
+    subjects.leave(db, frame.streams["right"].id, right)
+    if subject and not subjects.of_subjects(db, frame.streams["right"].id, [subject]):
+        subjects.leave(db, frame.streams["left"].id, left)
 
 
 # --- receipts ------------------------------------------------------------------------------------------------------------
@@ -286,7 +308,7 @@ def made_meanwhile(db: Db, frame: Frame, step: Step) -> bool:
 
 def look_again(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
     """The state moved under a step: its record is due once more."""
-    due.add(db, frame.flow.id, [Due("left" if step.left else "right", anchor_of(step), "moved")], at=hand.at)
+    keep_due(db, frame, hand, anchor_side(step), anchor_of(step), "moved")
 
 
 def open_operations(db: Db, frame: Frame, hand: Hand, planned: Iterable[Planned]) -> None:
@@ -331,7 +353,7 @@ def settle_receipt(
         db,
         "parked",
         flow=frame.flow.id,
-        side="left",
+        side=anchor_side(step),
         native=anchor,
         field="",
         code=problem.code,
@@ -378,7 +400,10 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
     entry = record(
         db, frame, hand, kind, done, subject=subject, op=receipt.op, extra={"by_probe": True} if probed else None
     )
-    if step.kind == "archive" or subject is None:
+    if step.kind == "archive":  # its counterpart is gone and it is out of use: there is no pair any more
+        _part(db, frame, left, right, subject)
+        return
+    if subject is None:
         return
     stored = flows.bases_of(db, frame.flow.id, left=[left]).get((left, right))
     earlier = (stored.base.written_left if step.side == "left" else stored.base.written_right) if stored else {}
@@ -392,47 +417,65 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
         for key, value in step.values.items()
         if key in frame.policy.shapes and frame.policy.shapes[key].rule.when != "create"
     }
-    rebase(
-        db,
-        frame,
-        left,
-        right,
-        subject,
-        written={step.side: on_their_way},
-        prov=dict.fromkeys(step.values, entry),
-        follower=step.follower,
-    )
+    written: dict[SideName, dict[str, Written]] = {step.side: on_their_way}
+    prov = dict.fromkeys(step.values, entry)
+    merged = rebase(db, frame, left, right, subject, written=written, prov=prov, follower=step.follower)
+    if (
+        on_their_way.keys() - merged.agreed.keys()
+    ):  # not seen to have arrived: looked at when it must show at the latest
+        shows_by = hand.at + frame.resources[step.side].can.settles_after + 1.0
+        keep_due(db, frame, hand, "left", left, "read back", not_before=shows_by)
 
 
 def settle_views(
     db: Db,
     frame: Frame,
     hand: Hand,
-    anchors: dict[SideName, Sequence[str]],
+    views: Sequence[View],
     steps: Sequence[Step],
     *,
     waiting: dict[SideName, set[str]],
+    upto: float | None = None,
 ) -> None:
-    """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way;
-    work items whose cause is gone are closed."""
-    still = {(anchor_of(step), _item_field(step)) for step in steps if step.kind in ("ask", "park")}
-    for side, natives in anchors.items():
-        due.done(db, frame.flow.id, side, [native for native in natives if native not in waiting[side]])
-        again = [Due(side, native, "waiting") for native in natives if native in waiting[side]]
-        due.add(db, frame.flow.id, again, at=hand.at)
+    """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way
+    or they were asked for again after `upto`; work items whose cause is gone are closed."""
+    still = {(anchor_side(s), anchor_of(s), _item_field(s)) for s in steps if s.kind in ("ask", "park")}
+    again, frame.again = frame.again, []
+    unsettled = {(entry.side, entry.native) for entry, not_before in again if not_before is None}
+    outside = {
+        (view.anchor, view.own.native)
+        for view in views
+        if view.own.excluded or any(linked.side.excluded for linked in view.linked)
+    }
+    sides: tuple[SideName, SideName] = ("left", "right")
+    for side in sides:
+        natives = [view.own.native for view in views if view.anchor == side]
+        due.done(db, frame.flow.id, side, [native for native in natives if native not in waiting[side]], upto=upto)
+        held = [Due(side, native, "waiting") for native in natives if native in waiting[side]]
+        due.add(db, frame.flow.id, held, at=hand.at)
+        items = work.about(db, frame.flow.id, side, natives)
+        refused = {i.native for i in items if i.list == "parked" and i.run == hand.run and i.op}  # by this very run
         over: list[int] = []
-        for item in work.about(db, frame.flow.id, "left", natives):
-            standing = item.state == "answered" and item.answer in ("skip", "leave")
-            mine = item.run == hand.run and item.list == "parked"  # parked a moment ago, by this very run
-            if (
-                (item.native, item.field) not in still
-                and not standing
-                and not mine
-                and item.code != "in_doubt"
-                and item.native not in waiting[side]
-            ):
+        for item in items:
+            if item.native in waiting[side] or item.code == "in_doubt":
+                continue
+            if item.state == "answered":
+                undone = item.native in refused or (side, item.native) in unsettled
+                keep = undone or _stands(item, outside=(side, item.native) in outside)
+            else:
+                keep = (side, item.native, item.field) in still or (item.op is not None and item.native in refused)
+            if not keep:
                 over.append(item.id)
         work.close(db, over, by=hand.actor, at=hand.at)
+    for entry, not_before in again:
+        due.add(db, frame.flow.id, [entry], at=hand.at, not_before=not_before)
+
+
+def _stands(item: work.Item, *, outside: bool) -> bool:
+    """Whether a decision goes on counting after it was carried out: left out for good, or left alone while out of scope."""
+    if item.field == "":
+        return item.answer == "skip"
+    return item.answer == "leave" and item.field.rpartition(" ")[2] == "scope" and outside
 
 
 def keep_item(db: Db, frame: Frame, side: SideName, item: Item, *, at: float) -> None:

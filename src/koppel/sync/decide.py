@@ -305,7 +305,7 @@ def _by_missing_rule(policy: Policy, view: View, linked: Linked, *, gone: SideNa
         return Step("archive", stays, left, right, label=label, because=because)
     if rule == "restore" and rule in possible:
         because = {"": f"gone on the {gone}; to be made again"}
-        return Step("unlink", gone, left, right, label=label, because=because)
+        return Step("unlink", gone, left, right, label=label, because=because, field="restore")
     text = f"gone on the {gone}, still there on the {stays}" + (", and changed there since" if changed else "")
     choices = tuple({"answer": choice} for choice in possible)
     problem = Problem("missing", text)
