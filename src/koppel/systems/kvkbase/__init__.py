@@ -1,0 +1,1 @@
+"""KVKBase: a commercial door to the Dutch trade register, with VAT numbers confirmed in VIES, paid in tokens."""

@@ -1,0 +1,1 @@
+"""VIES: the European Commission's confirmation of VAT numbers."""
