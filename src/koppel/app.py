@@ -537,6 +537,11 @@ class Workspace:
         self._with_ports(lambda ports: engine.take(ports, flow, taken))
         return Added(flow.id, tuple(taken), refused, notes)
 
+    def targets_of(self, name: str) -> tuple[str, ...]:
+        """Connections into which records of this one can be taken in by id."""
+        flows = [loaded.flow for loaded in self.flows.values() if loaded.flow and loaded.flow.scope.take != "all"]
+        return tuple(sorted({flow.right.connection for flow in flows if flow.left.connection == name}))
+
     def _flow_into(self, to: str) -> Flow:
         if to in self.flows:
             return self.flow(to)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from koppel.cli.plan import AllowOption, HtmlOption, OutOption
+from koppel.cli.plan import AllowOption, HtmlOption, OutOption, show_plan
+from koppel.cli.sync import human, write_page
 from koppel.cli.terminal import DONE, LEFT_OVER, Terminal, command
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.text import Text
 
     from koppel.app import Added
 
@@ -45,7 +45,6 @@ def add(
     Example: koppel add 00100104 --to books-nl
              koppel add --file numbers.csv --to books-nl --plan -o plan.json
     """
-    from koppel.app import write_plan
     from koppel.model.problem import UsageError
 
     typed = [*(numbers or []), *_from_file(file)]
@@ -57,16 +56,14 @@ def add(
         return LEFT_OVER
     with terminal.workspace() as ws:
         added = ws.add(typed, to=to, plan_only=only_plan, allow=allow)
-        title = ws.flow(added.flow).title
-        name = ws.config.name
-    if out is not None and added.plan is not None:
-        write_plan(added.plan, out)
-    if html is not None:
-        _write_page(html, added, title=title, workspace=name)
-    terminal.show(_value(added), lambda: _human(added, title, out))
-    for path in (out, html):
-        if path is not None:
-            terminal.note(f"Written: {path}")
+        flow, remarks = ws.flow(added.flow), _remarks(added)
+        if added.plan is not None:
+            again = "the same command without --plan"
+            show_plan(terminal, added.plan, flow, value=_value(added), out=out, html=html, otherwise=again, remarks=remarks)
+        elif added.result is not None:
+            write_page(terminal, ws, [added.result], html)
+            result = added.result
+            terminal.show(_value(added), lambda: [*remarks, *human(ws, [result])])
     return _code(added)
 
 
@@ -81,16 +78,6 @@ def _from_file(file: str | None) -> list[str]:
 def _agreed(terminal: Terminal, number: int) -> bool:
     answer = terminal.ask(f"Look {number} numbers up at the register? It may charge for each. (yes/no)", default="no")
     return answer.lower() in ("y", "yes", "j", "ja")
-
-
-def _write_page(html: Path, added: Added, *, title: str, workspace: str) -> None:
-    from koppel.cli.page import plan_page, runs_page
-    from koppel.cli.terminal import write_private
-
-    if added.plan is not None:
-        write_private(html, plan_page(added.plan, title=title))
-    elif added.result is not None:
-        write_private(html, runs_page([added.result], workspace=workspace))
 
 
 def _value(added: Added) -> dict[str, Any]:
@@ -109,18 +96,8 @@ def _code(added: Added) -> int:
     return LEFT_OVER if refused else run_code(added.result) or DONE
 
 
-def _human(added: Added, title: str, out: Path | None) -> Iterator[RenderableType]:
+def _remarks(added: Added) -> list[Text]:
     from rich.text import Text
 
-    from koppel.cli.render_plan import render_plan, render_result
-
-    if added.plan is not None:
-        allow = f" --allow {added.plan.guard.override}" if added.plan.guard else ""
-        next_step = f"koppel apply {out}{allow}" if out else f"koppel sync {added.flow}{allow}, or the same command without --plan"
-        yield from render_plan(added.plan, title=title, next_step=next_step)
-    elif added.result is not None:
-        yield from render_result(added.result, flow=added.flow)
-    for why in added.refused.values():
-        yield Text(f"Not taken in: {why}.", "red")
-    for number, note in added.notes.items():
-        yield Text(f"{number}: {note}.", "yellow")
+    refused = [Text(f"Not taken in: {why}.", "red") for why in added.refused.values()]
+    return [*refused, *(Text(f"{number}: {note}.", "yellow") for number, note in added.notes.items())]

@@ -115,16 +115,16 @@ def answer_of(item: Item | None, number: int, word: str, value: str | None) -> A
 
 
 def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
-    from rich.table import Table
     from rich.text import Text
 
-    from koppel.cli.render_plan import choice_words
+    from koppel.cli.render_plan import grid
+    from koppel.cli.rows import choice_words
     from koppel.cli.words import field_name
 
     if not items:
         yield "Nothing waits for your decision."
         return
-    table = Table(show_lines=True, expand=True)
+    table = grid()
     table.add_column("no.", justify="right", no_wrap=True)
     table.add_column("record", ratio=4, overflow="fold")
     table.add_column("question and choices", ratio=8, overflow="fold")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from koppel.cli.terminal import DONE, Terminal, command
+from koppel.cli.terminal import DONE, Terminal, Unbroken, command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -275,7 +275,7 @@ def _human(value: dict[str, Any], checked: Checked | None) -> Iterator[Renderabl
     yield f"{name} is an account of {value['system']}."
     for key, setting in value["settings"].items():
         if setting not in (None, ""):
-            yield f"  {key}: {setting}"
+            yield Unbroken(f"  {key}: {setting}")
     for key in value["secrets"]:
         yield f"  {key}: kept sealed, not shown"
     if value["accounts"]:
@@ -286,7 +286,9 @@ def _human(value: dict[str, Any], checked: Checked | None) -> Iterator[Renderabl
         yield Text(f"It works: {checked.asked} was read in {counted(checked.calls, 'call')}.", "green")
     if value["sign_in_url"]:
         yield Text("Sign in: open this address, allow the app, and paste what you land on:", "bold")
-        yield Text(value["sign_in_url"], no_wrap=False, overflow="fold")
+        yield ""
+        yield Unbroken(value["sign_in_url"])
+        yield ""
         yield f"  koppel connect {name} --code 'ADDRESS OR CODE'"
     elif value["unset"]:
         yield Text(f"Next: koppel connect {name} --set {value['unset'][0]}=...", "bold")

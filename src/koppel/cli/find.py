@@ -38,19 +38,20 @@ def find(
     wanted = " ".join(text)
     with terminal.workspace() as ws:
         hits = ws.find(connection, wanted)
-    terminal.show(msgspec.to_builtins(hits), lambda: _human(hits, connection, wanted, limit))
+        targets = ws.targets_of(connection)
+    terminal.show(msgspec.to_builtins(hits), lambda: _human(hits, connection, wanted, limit, targets))
     return DONE if hits else LEFT_OVER
 
 
-def _human(hits: Sequence[Hit], connection: str, wanted: str, limit: int) -> Iterator[RenderableType]:
-    from rich.table import Table
+def _human(hits: Sequence[Hit], connection: str, wanted: str, limit: int, targets: Sequence[str]) -> Iterator[RenderableType]:
 
+    from koppel.cli.render_plan import grid
     from koppel.cli.words import counted
 
     if not hits:
         yield f"{connection} knows nothing by {wanted!r}. Names are matched by whole words."
         return
-    table = Table(expand=True)
+    table = grid(lines=False)
     table.add_column("number", no_wrap=True)
     table.add_column("name", ratio=5, overflow="fold")
     table.add_column("where", ratio=5, overflow="fold")
@@ -64,5 +65,5 @@ def _human(hits: Sequence[Hit], connection: str, wanted: str, limit: int) -> Ite
     yield table
     yield f"{counted(len(hits), 'hit')}{f', the first {limit} are shown' if len(hits) > limit else ''}."
     number = next((hit.kvk for hit in hits if hit.kvk), None)
-    if number:
-        yield f"Next: koppel add {number} --to CONN"
+    if number and targets:
+        yield f"Next: koppel add {number} --to {targets[0]}"

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def run_all(terminal: Terminal, ws: Workspace, *, refresh: bool, allow: Sequence[str], html: Path | None) -> int:
     """Run all flows, then tell. The exit code is the gravest. Raises UsageError when there is no flow."""
     from koppel.cli.outcome import run_code
-    from koppel.cli.render_plan import render_result
-    from koppel.cli.sync import write_page
+    from koppel.cli.sync import human, write_page
     from koppel.engine.plan import as_json
     from koppel.model.problem import Bug, KoppelError, UsageError
 
@@ -42,7 +41,7 @@ def run_all(terminal: Terminal, ws: Workspace, *, refresh: bool, allow: Sequence
         values.append(as_json(result))
         code = max(code, run_code(result))
     write_page(terminal, ws, results, html)
-    terminal.show(values, lambda: (part for result in results for part in (*render_result(result, flow=result.plan.flow), "")))
+    terminal.show(values, lambda: human(ws, results))
     for flow, error in errors:
         terminal.complain(f"{flow}: {error.message}", error.remedy)
     return code

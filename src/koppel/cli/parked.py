@@ -58,6 +58,7 @@ def retry(
     """
     import msgspec
 
+    from koppel.cli.render_plan import grid
     from koppel.cli.words import counted
     from koppel.model.problem import UsageError
 
@@ -72,14 +73,13 @@ def retry(
 
 
 def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
-    from rich.table import Table
 
     from koppel.cli.words import counted, field_name, when
 
     if not items:
         yield "Nothing is parked."
         return
-    table = Table(show_lines=True, expand=True)
+    table = grid()
     table.add_column("no.", justify="right", no_wrap=True)
     table.add_column("record", ratio=4, overflow="fold")
     table.add_column("why it could not be done", ratio=8, overflow="fold")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from koppel.cli.terminal import Terminal, command
+from koppel.cli.terminal import Terminal, command, write_private
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from koppel.engine.plan import Plan
+    from koppel.mapping.flow import Flow
 
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Store the plan, for `koppel apply`.")]
 HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page for people who do not read terminals.")]
@@ -36,30 +43,33 @@ def plan(
     \b
     Example: koppel plan kvk-exact -o plan.json --html plan.html
     """
-    from koppel.app import write_plan
     from koppel.cli.outcome import plan_code
     from koppel.engine.plan import as_json
 
     with terminal.workspace() as ws:
         made = ws.plan(flow, refresh=refresh, allow=allow)
-        title = ws.flow(flow).title
+        read = ws.flow(flow)
+    show_plan(terminal, made, read, value=as_json(made), out=out, html=html)
+    return plan_code(made, expect_empty=expect_empty)
+
+
+def show_plan(
+    terminal: Terminal, made: Plan, flow: Flow, *, value: object, out: Path | None, html: Path | None,
+    otherwise: str = "store the plan with -o plan.json", remarks: Sequence[Text] = (),
+) -> None:  # fmt: skip
+    """Store a plan and its page where asked, and show it. `otherwise` says what else can be done next."""
+    from koppel.app import write_plan
+    from koppel.cli.render_plan import render_plan
+
     if out is not None:
         write_plan(made, out)
     if html is not None:
         from koppel.cli.page import plan_page
-        from koppel.cli.terminal import write_private
 
-        write_private(html, plan_page(made, title=title))
-    terminal.show(as_json(made), lambda: _human(made, title, out))
+        write_private(html, plan_page(made, flow=flow))
+    allow = f" --allow {made.guard.override}" if made.guard else ""
+    next_step = f"koppel apply {out}{allow}" if out else f"koppel sync {made.flow}{allow}, or {otherwise}"
+    terminal.show(value, lambda: [*remarks, *render_plan(made, flow=flow, title=flow.title, next_step=next_step)])
     for file in (out, html):
         if file is not None:
             terminal.note(f"Written: {file}")
-    return plan_code(made, expect_empty=expect_empty)
-
-
-def _human(made, title: str, out: Path | None):  # noqa: ANN001, ANN202
-    from koppel.cli.render_plan import render_plan
-
-    allow = f" --allow {made.guard.override}" if made.guard else ""
-    next_step = f"koppel apply {out}{allow}" if out else f"koppel sync {made.flow}{allow}, or store the plan with -o plan.json"
-    return render_plan(made, title=title, next_step=next_step)

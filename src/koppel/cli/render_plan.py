@@ -1,49 +1,63 @@
-"""A plan, and what became of it, as tables that fit 80 columns: every step with its values, its reason and its price."""
+"""Plans and runs on a terminal: tables that fit 80 columns, every step with its values, its reason and its price."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from koppel.cli.words import counted, euros, field_name, shown, tally
+from koppel.cli.rows import Row, plan_rows, run_rows
+from koppel.cli.words import STEPS, counted, euros, tally, when
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from koppel.engine.flow import Result
-    from koppel.engine.plan import Plan, Planned
+    from koppel.engine.plan import Plan
+    from koppel.mapping.flow import Flow
+    from koppel.store.trail import Recorded
 
-STYLES = {"create": "green", "update": "cyan", "archive": "magenta", "link": "blue", "unlink": "magenta", "ask": "yellow", "park": "red", "refuse": "red"}
-ORDER = ("create", "link", "update", "archive", "unlink", "ask", "park", "refuse")
+STYLES = {
+    "create": "green",
+    "update": "cyan",
+    "archive": "magenta",
+    "link": "blue",
+    "unlink": "magenta",
+    "ask": "yellow",
+    "park": "red",
+    "refuse": "red",
+}
 
 
-def plan_steps(plan: Plan) -> tuple[Planned, ...]:
-    """The steps worth showing, in the order people read them: what is only agreed upon is no news."""
-    steps = [planned for planned in plan.steps if planned.step.kind in ORDER]
-    return tuple(sorted(steps, key=lambda planned: ORDER.index(planned.step.kind)))
+def grid(*, lines: bool = True, title: str = "") -> Table:
+    """An empty table in the house's manner: rules between rows, no boxes, as wide as the terminal."""
+    return Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.HORIZONTALS, show_lines=lines,
+        expand=True, pad_edge=False, padding=(0, 1, 0, 0),
+    )  # fmt: skip
 
 
-def render_plan(plan: Plan, *, title: str, next_step: str) -> Iterator[RenderableType]:
+def render_plan(plan: Plan, *, flow: Flow | None, title: str, next_step: str) -> Iterator[RenderableType]:
     """The whole plan; totals, price and what to do next come last."""
-    steps = plan_steps(plan)
-    if steps:
-        yield steps_table(steps, title=f"Plan of {plan.flow}: {title}")
+    rows = plan_rows(plan, flow)
+    if rows:
+        yield steps_table(rows, title=f"Plan of {plan.flow}: {title}")
         yield ""
-    yield from totals(plan)
+    yield from (Text(line) for line in plan_sums(plan))
     if plan.guard is not None:
         yield Text(f"A brake holds this plan: {plan.guard.reason}.", "bold red")
-        yield Text(f"When that is right, allow it: --allow {plan.guard.override}")
-    if not steps:
+        yield Text(f"When that is right, let it pass: --allow {plan.guard.override}")
+    if not rows:
         yield "There is nothing to do."
     elif next_step:
         yield Text(f"Next: {next_step}", "bold")
 
 
-def totals(plan: Plan) -> Iterator[RenderableType]:
-    """What the plan comes to."""
+def plan_sums(plan: Plan) -> Iterator[str]:
+    """What the plan comes to, in sentences."""
     unchanged = f"; {plan.unchanged} unchanged" if plan.unchanged else ""
     yield f"In all: {tally(plan.counts)}{unchanged}."
     writes = ", ".join(f"{counted(calls, 'call')} to {name}" for name, calls in plan.calls.items())
@@ -53,105 +67,71 @@ def totals(plan: Plan) -> Iterator[RenderableType]:
         yield f"Making this plan took {counted(item.count, 'look-up')} ({item.system} {item.kind}){cost}."
 
 
-def steps_table(steps: Sequence[Planned], *, title: str = "") -> Table:
+def steps_table(rows: Sequence[Row], *, title: str = "", done: bool = False) -> Table:
     """One row per step."""
-    table = Table(title=title or None, title_justify="left", title_style="bold", show_lines=True, expand=True)
+    table = grid(title=title)
     table.add_column("what", no_wrap=True)
-    table.add_column("record", ratio=3, overflow="fold")
-    table.add_column("what changes, and why", ratio=7, overflow="fold")
-    table.add_column("calls", justify="right", no_wrap=True)
-    for planned in steps:
-        kind = planned.step.kind
-        calls = str(planned.calls) if planned.calls else ""
-        table.add_row(Text(kind, STYLES[kind]), Text("\n".join(about(planned))), details(planned), calls)
+    table.add_column("record, change and reason", ratio=1, overflow="fold")
+    if not done:
+        table.add_column("calls", justify="right", no_wrap=True)
+    for row in rows:
+        word = STEPS[row.kind] if done else row.kind
+        cells = [Text(word, STYLES[row.kind]), details(row)]
+        table.add_row(*cells, *([] if done else [str(row.calls) if row.calls else ""]))
     return table
 
 
-def about(planned: Planned) -> list[str]:
-    """Which record: its name and the ids on both sides."""
-    step = planned.step
-    ids = [part for part in (step.left, step.right) if part and part != step.label]
-    return [step.label, *ids] if step.label else ids
-
-
-def details(planned: Planned) -> Text:
-    """What changes on it and why, a line each."""
-    step, text = planned.step, Text()
-    lines: list[tuple[str, str]] = []
-    for key, value in step.values.items():
-        if step.kind == "create":
-            lines.append((f"{field_name(key)}: {shown(value)}", ""))
-        else:
-            change = f"{field_name(key)}: {shown(step.before.get(key))} → {shown(value)}"
-            lines.append((change, step.because.get(key, "")))
-    if step.problem is not None:
-        lines.append((str(step.problem), step.because.get(step.field, "")))
-    if step.because.get(""):
-        lines.append(("", step.because[""]))
-    lines += [(f"choice: {choice_words(choice)}", "") for choice in step.choices]
-    for number, (line, reason) in enumerate(lines):
-        text.append("\n" if number else "")
-        text.append(line)
-        if reason:
-            text.append(f"{' ' if line else ''}({reason})", "dim")
+def details(row: Row) -> Text:
+    """The record, where it is, what changes on it and why."""
+    text = Text(row.label, "bold")
+    for where in row.where:
+        text.append(f"\n{where}", "dim not bold")
+    for line in row.lines:
+        text.append("\n")
+        if line.text:
+            text.append(f"- {line.text}" if line.choice else line.text, "not bold")
+        if line.reason:
+            text.append(f" ({line.reason})" if line.text else line.reason, "italic not bold")
     return text
 
 
-ANSWERS = {
-    "left": "take the left value",
-    "right": "take the right value",
-    "leave": "leave it as it is",
-    "create": "create a new record",
-    "skip": "leave this record out",
-    "unlink": "unlink: the records no longer follow each other",
-    "archive": "archive the other record",
-    "restore": "make the missing record again",
-}
-
-
-def choice_words(choice: dict[str, object]) -> str:
-    """One choice of a question, in words."""
-    answer = str(choice.get("answer", ""))
-    if "label" in choice:
-        by = choice.get("by")
-        evidence = f" (same {shown(by)})" if by else ""
-        return f"link with {choice['label']}{evidence}, {answer}"
-    words = ANSWERS.get(answer, answer)
-    if "value" in choice:
-        words += f": {shown(choice['value'])}"
-    return f"{words}; successor {choice['successor']}" if choice.get("successor") else words
-
-
-def render_result(result: Result, *, flow: str) -> Iterator[RenderableType]:
+def render_result(result: Result, entries: Sequence[Recorded], *, flow: Flow | None) -> Iterator[RenderableType]:
     """What a run did, what is left for a person, and when it goes on."""
-    steps = plan_steps(result.plan)
-    if steps and result.state != "stopped":
-        yield steps_table(steps, title=f"Run {result.run} of {flow}")
+    rows = run_rows(result.plan, entries, flow) if result.state != "stopped" or entries else ()
+    if rows:
+        yield steps_table(rows, title=f"Run {result.run} of {result.plan.flow}", done=True)
         yield ""
-    yield from result_lines(result, flow=flow)
+    first, *others = result_sums(result)
+    yield Text(first, "bold" if result.state == "done" else "bold red")
+    yield from (Text(line) for line in others)
+    for planned in result.moved:
+        label = planned.step.label or planned.step.left or ""
+        yield Text(f"Not done, it changed since the plan was made: {planned.step.kind} {label}", "yellow")
+    if result.moved:
+        yield Text(f"Next: koppel plan {result.plan.flow} -o plan.json", "bold")
 
 
-def result_lines(result: Result, *, flow: str) -> Iterator[RenderableType]:
-    """The sums of a run."""
+def result_sums(result: Result) -> Iterator[str]:
+    """What a run comes to, in sentences."""
     counts = result.counts
-    verdict = {"done": "done", "stopped": "stopped", "failed": "failed"}.get(result.state, result.state)
     unchanged = f"; {counts['unchanged']} unchanged" if counts.get("unchanged") else ""
-    yield Text(f"Run {result.run} of {flow} is {verdict}: {tally(counts)}{unchanged}.", "bold" if result.state == "done" else "bold red")
+    yield f"Run {result.run} of {result.plan.flow} is {result.state}: {tally(counts, done=True)}{unchanged}."
     if result.message:
         yield result.message
     calls = ", ".join(f"{name} {number}" for name, number in sorted(result.calls.items()))
     yield f"Calls: {calls or 'none'}. Streams read: {result.streams}."
     found = {key: number for key, number in result.recovered.items() if number}
     if found:
-        words = {"landed": "had arrived", "dropped": "had not, and were decided anew", "parked": "wait for a person"}
-        yield "Writes of an earlier run in doubt: " + ", ".join(f"{number} {words.get(key, key)}" for key, number in found.items()) + "."
+        words = {"landed": "had arrived", "dropped": "had not and were decided anew", "parked": "wait for a person"}
+        told = ", ".join(f"{number} {words.get(key, key)}" for key, number in found.items())
+        yield f"Writes in doubt, asked about: {told}."
     if result.already:
-        yield f"{counted(result.already, 'step')} had been done before."
-    for planned in result.moved:
-        yield Text(f"Not done, because it changed since the plan was made: {planned.step.kind} {', '.join(about(planned))}", "yellow")
+        yield f"{counted(result.already, 'step')} of the plan had been done before."
     if counts.get("unknown"):
-        yield f"{counted(counts['unknown'], 'write')} without an answer: what became of it is asked before anything else is done."
+        yield f"{counted(counts['unknown'], 'reply', 'replies')} lost: what became of it is asked before anything else is done."
+    if result.next_at:
+        yield f"It goes on by itself at the next run after {when(result.next_at)}."
     if counts.get("park"):
-        yield f"Parked: {counts['park']}. See: koppel parked"
+        yield f"{counts['park']} could not be done: koppel parked"
     if counts.get("ask"):
-        yield f"Waiting for your decision: {counts['ask']}. See: koppel asks"
+        yield f"{counts['ask']} wait for your decision: koppel asks"

@@ -42,15 +42,15 @@ def runs(
 
 
 def _human(found: Sequence[Run]) -> Iterator[RenderableType]:
-    from rich.table import Table
     from rich.text import Text
 
+    from koppel.cli.render_plan import grid
     from koppel.cli.words import tally, when
 
     if not found:
         yield "Nothing has run yet. Begin with: koppel plan FLOW"
         return
-    table = Table(expand=True)
+    table = grid(lines=False)
     table.add_column("run", justify="right", no_wrap=True)
     table.add_column("begun", no_wrap=True)
     table.add_column("flow", ratio=3, overflow="fold")
@@ -58,7 +58,7 @@ def _human(found: Sequence[Run]) -> Iterator[RenderableType]:
     table.add_column("what was done", ratio=6, overflow="fold")
     for run in found:
         calls = sum(run.counts.get("calls", {}).values())
-        did = f"{tally(run.counts)}; {calls} calls" if run.counts else ""
+        did = f"{tally(run.counts, done=True)}; {calls} calls" if run.counts else ""
         text = "\n".join(part for part in (did, run.message) if part)
         style = "" if run.state == "done" else "yellow" if run.state == "running" else "red"
         table.add_row(str(run.id), when(run.begun), run.flow, Text(run.state, style), text)

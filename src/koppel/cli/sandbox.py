@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from koppel.cli.terminal import DONE, Terminal, command, give_json
+from koppel.cli.terminal import DONE, Terminal, Unbroken, command, give_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,23 +52,39 @@ def up(
         if terminal.json:
             give_json(told, line=True)
         else:
-            console = terminal.console()
-            for part in _human(told):
-                console.print(part)
+            terminal.show(told, lambda: _human(told))
 
     serve(host, port, ready)
     return DONE
 
 
 def _human(told: dict[str, Any]) -> Iterator[RenderableType]:
-    from rich.table import Table
-
     yield f"Sandboxes are served at {told['base_url']} until Ctrl-C."
     for name, values in told["systems"].items():
-        table = Table(title=name, title_justify="left", title_style="bold", show_header=False, expand=True)
-        table.add_column("setting", no_wrap=True)
-        table.add_column("value", ratio=1, overflow="fold")
+        yield f"\n{name}"
         for key, value in values.items():
-            table.add_row(key, ", ".join(str(item) for item in value) if isinstance(value, list) else str(value))
-        yield table
-    yield "Try it: koppel init try-out --flow kvk-exact, then koppel connect with these values."
+            shown = " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+            yield Unbroken(f"  {key}: {shown}")
+    yield ""
+    for line in _steps(told):
+        yield Unbroken(line)
+
+
+def _steps(told: dict[str, Any]) -> Iterator[str]:
+    """How to try things against these sandboxes, from another terminal."""
+    from koppel.app import ready_made
+    from koppel.config.settings_form import settings_form
+
+    yield "From another terminal:"
+    for flow in ready_made()[:1]:
+        yield f"  koppel init try-out --flow {flow.name} && cd try-out"
+    for name, values in told["systems"].items():
+        plain = [s.name for s in settings_form(name) if s.name in values and not s.secret]
+        sets = "".join(f" --set {key}={values[key]}" for key in plain)
+        secret = next((s.name for s in settings_form(name) if s.secret and s.name in values), None)
+        given = f"echo {values[secret]} | " if secret else ""
+        yield f"  {given}koppel connect NAME --system {name}{sets}{f' --secret-stdin {secret}' if secret else ''}"
+    yield "NAME is what the flow calls the connection."
+    for name in (name for name, values in told["systems"].items() if "authorization_code" in values):
+        yield f"The sign-in code of {name} is good for minutes; a fresh one:"
+        yield f"  curl -X POST {told['base_url']}/_sandbox/control/{name}/authorization_code"

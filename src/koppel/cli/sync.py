@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from koppel.app import Workspace
     from koppel.engine.flow import Result
+    from koppel.mapping.flow import Flow
+    from koppel.store.trail import Recorded
+
+MOST = 5_000  # entries shown of one run; all of them are in the trail
 
 RunHtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the run as a page for people who do not read terminals.")]
 
@@ -54,13 +58,13 @@ def sync(
 
 
 def report(terminal: Terminal, ws: Workspace, results: Sequence[Result], *, html: Path | None = None) -> int:
-    """Tell what a run did; returns the exit code."""
+    """Tell what runs did; returns the exit code."""
     from koppel.cli.outcome import run_code
     from koppel.engine.plan import as_json
 
     write_page(terminal, ws, results, html)
     values = [as_json(result) for result in results]
-    terminal.show(values[0] if len(values) == 1 else values, lambda: _human(results))
+    terminal.show(values[0] if len(values) == 1 else values, lambda: human(ws, results))
     return max((run_code(result) for result in results), default=0)
 
 
@@ -68,17 +72,30 @@ def write_page(terminal: Terminal, ws: Workspace, results: Sequence[Result], htm
     """Write the runs as one page, when asked to."""
     if html is None:
         return
-    from koppel.cli.page import runs_page
+    from koppel.cli.page import RunTold, runs_page
     from koppel.cli.terminal import write_private
 
-    write_private(html, runs_page(results, workspace=ws.config.name))
+    told = [RunTold(result, entries_of(ws, result), flow_of(ws, result)) for result in results]
+    write_private(html, runs_page(told, workspace=ws.config.name))
     terminal.note(f"Written: {html}")
 
 
-def _human(results: Sequence[Result]) -> Iterator[RenderableType]:
+def human(ws: Workspace, results: Sequence[Result]) -> Iterator[RenderableType]:
+    """Runs as tables, one after the other."""
     from koppel.cli.render_plan import render_result
 
     for number, result in enumerate(results):
         if number:
             yield ""
-        yield from render_result(result, flow=result.plan.flow)
+        yield from render_result(result, entries_of(ws, result), flow=flow_of(ws, result))
+
+
+def entries_of(ws: Workspace, result: Result) -> list[Recorded]:
+    """What a run wrote into the trail."""
+    return ws.log(run=result.run, limit=MOST, newest_first=False)
+
+
+def flow_of(ws: Workspace, result: Result) -> Flow | None:
+    """The flow a run was of."""
+    loaded = ws.flows.get(result.plan.flow)
+    return loaded.flow if loaded else None

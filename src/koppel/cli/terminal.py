@@ -38,6 +38,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on stan
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 
 
+class Unbroken(str):
+    """A line to be copied, such as an address: never broken, whatever the width."""
+
+    __slots__ = ()
+
+
 class Terminal:
     """One command's way of speaking. `json` and `quiet` are the options of that name; `subcommand` is what a group was called for."""
 
@@ -56,7 +62,7 @@ class Terminal:
             return
         console = self.console()
         for part in human():
-            console.print(part)
+            console.print(part, soft_wrap=isinstance(part, Unbroken))
 
     def console(self, file: TextIO | None = None) -> Console:
         """Rich's console, for data: no markup, no emoji, no guessing of colours inside values."""

@@ -40,9 +40,9 @@ def why(
 
 
 def _human(told: Explanation, field: str | None) -> Iterator[RenderableType]:
-    from rich.table import Table
     from rich.text import Text
 
+    from koppel.cli.render_plan import grid
     from koppel.cli.words import field_name
 
     about = f", field {field_name(field)}" if field else ""
@@ -50,7 +50,7 @@ def _human(told: Explanation, field: str | None) -> Iterator[RenderableType]:
     for member in told.members:
         yield f"  belongs together with {member}"
     if told.history:
-        table = Table(show_lines=True, expand=True)
+        table = grid()
         table.add_column("entry", justify="right", no_wrap=True)
         table.add_column("when, who", ratio=4, overflow="fold")
         table.add_column("what and why", ratio=10, overflow="fold")

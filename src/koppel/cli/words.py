@@ -11,18 +11,6 @@ from zoneinfo import ZoneInfo
 Json = Any
 ZONE = ZoneInfo("Europe/Amsterdam")
 
-KINDS = {
-    "create": "create",
-    "update": "update",
-    "archive": "archive",
-    "link": "link",
-    "unlink": "unlink",
-    "ask": "ask",
-    "park": "park",
-    "refuse": "refuse",
-}
-
-
 def shown(value: Json) -> str:
     """A value on one line.
 
@@ -95,11 +83,25 @@ def euros(amount: str) -> str:
     return f"€ {Decimal(amount):.2f}"
 
 
-def tally(counts: Mapping[str, Json]) -> str:
+STEPS = {
+    "create": "created",
+    "update": "updated",
+    "archive": "archived",
+    "link": "linked",
+    "unlink": "unlinked",
+    "ask": "asked",
+    "park": "parked",
+    "refuse": "refused",
+}
+
+
+def tally(counts: Mapping[str, Json], *, done: bool = False) -> str:
     """Counts of steps in a line; what is none is left out.
 
     >>> tally({"create": 3, "link": 0, "ask": 1})
-    '3 create, 1 ask'
+    '3 to create, 1 to ask'
+    >>> tally({"create": 3, "refuse": 1}, done=True)
+    '3 created, 1 refused'
     """
-    parts = [f"{counts[kind]} {word}" for kind, word in KINDS.items() if counts.get(kind)]
+    parts = [f"{counts[kind]} {word if done else f'to {kind}'}" for kind, word in STEPS.items() if counts.get(kind)]
     return ", ".join(parts) or "nothing"

@@ -1,0 +1,152 @@
+"""What a plan or a run says, as rows of plain text: one source for the terminal's tables and for the page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from koppel.cli.words import field_name, shown
+
+if TYPE_CHECKING:
+    from koppel.engine.plan import Plan, Planned
+    from koppel.mapping.flow import Flow
+    from koppel.store.trail import Recorded
+
+ORDER = ("create", "link", "update", "archive", "unlink", "ask", "park", "refuse")
+OF_ENTRY = {
+    "created": "create",
+    "linked": "link",
+    "updated": "update",
+    "archived": "archive",
+    "unlinked": "unlink",
+    "asked": "ask",
+    "parked": "park",
+    "refused": "park",  # by the vendor: it is parked
+}
+ANSWERS = {
+    "left": "take the left value",
+    "right": "take the right value",
+    "leave": "leave it as it is",
+    "create": "create a new record",
+    "skip": "leave this record out",
+    "unlink": "unlink: the records no longer follow each other",
+    "archive": "archive the other record",
+    "restore": "make the missing record again",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line under a record: a field with its values, or a sentence. `reason` says why."""
+
+    field: str = ""
+    before: str | None = None
+    after: str = ""
+    reason: str = ""
+    choice: bool = False
+
+    @property
+    def text(self) -> str:
+        """The line without its reason."""
+        name = f"{self.field}: " if self.field else ""
+        return f"{name}{self.before} → {self.after}" if self.before is not None else f"{name}{self.after}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One step: what is (or was) done to which record, and why. `where` names it in the systems."""
+
+    kind: str
+    label: str
+    where: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    calls: int = 0
+
+
+def plan_rows(plan: Plan, flow: Flow | None) -> tuple[Row, ...]:
+    """The steps worth showing, in the order people read them: what is only agreed upon is no news."""
+    return _in_order(step_row(planned, flow) for planned in plan.steps if planned.step.kind in ORDER)
+
+
+def run_rows(plan: Plan, entries: Iterable[Recorded], flow: Flow | None) -> tuple[Row, ...]:
+    """What a run did: its entries in the trail, and the refusals, which change nothing and so are no entries."""
+    refused = [step_row(planned, flow) for planned in plan.steps if planned.step.kind == "refuse"]
+    return _in_order([*(entry_row(entry.kind, entry.data or {}) for entry in entries if entry.kind in OF_ENTRY), *refused])
+
+
+def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: ORDER.index(row.kind)))
+
+
+def step_row(planned: Planned, flow: Flow | None) -> Row:
+    """A planned step."""
+    step = planned.step
+    lines: list[Line] = []
+    for key, value in step.values.items():
+        before = None if step.kind == "create" else shown(step.before.get(key))
+        lines.append(Line(field=field_name(key), before=before, after=shown(value), reason=step.because.get(key, "")))
+    if step.problem is not None:
+        lines.append(Line(after=str(step.problem), reason=step.because.get(step.field, "") if step.field else ""))
+    if step.because.get(""):
+        lines.append(Line(reason=step.because[""]))
+    lines += [Line(after=choice_words(choice), choice=True) for choice in step.choices]
+    return Row(kind=step.kind, label=_label(step), where=_where(planned, flow), lines=tuple(lines), calls=planned.calls)
+
+
+def _label(step: Any) -> str:
+    return str(step.label or step.left or step.right or "")
+
+
+def _where(planned: Planned, flow: Flow | None) -> tuple[str, ...]:
+    step = planned.step
+    left, right = (flow.left.connection, flow.right.connection) if flow else ("left", "right")
+    named = [f"{name} {native}" for name, native in ((left, step.left), (right, step.right)) if native and native not in step.label]
+    if step.kind == "create":
+        named.append(f"new in {right if step.side == 'right' else left}")
+    return tuple(named)
+
+
+def entry_row(kind: str, data: Mapping[str, Any]) -> Row:
+    """An entry of the trail."""
+    label = str(data.get("label", "")) or "(erased)"
+    refs = [str(data[side]) for side in ("left", "right") if data.get(side)]
+    where = tuple(ref.replace(":", " ", 1).replace(":", " ", 1) for ref in refs if ref.rpartition(":")[2] not in label)
+    lines: list[Line] = []
+    for key, change in data.get("fields", {}).items():
+        before = None if kind in ("created", "refused") and change.get("before") is None else shown(change.get("before"))
+        lines.append(Line(field=field_name(key), before=before, after=shown(change.get("after")), reason=str(change.get("because") or "")))
+    for key, both in data.get("kept", {}).items():
+        lines.append(Line(field=field_name(key), after=f"{shown(both[0])} and {shown(both[-1])} were taken for the same"))
+    problem = data.get("problem") or {}
+    if problem.get("text"):
+        vendor = problem.get("vendor_text")
+        said = f" (the vendor says: {vendor})" if vendor and vendor not in problem["text"] else ""
+        lines.append(Line(field=field_name(problem.get("field") or ""), after=f"{problem['text']}{said}"))
+    if data.get("question"):
+        lines.append(Line(after=str(data["question"])))
+    if "answer" in data:
+        lines.append(Line(field="answer", after=shown(data["answer"])))
+    if data.get("by_probe"):
+        lines.append(Line(reason="its reply was lost; it was found to have arrived"))
+    if data.get("because"):
+        lines.append(Line(reason=str(data["because"])))
+    return Row(kind=OF_ENTRY.get(kind, kind), label=label, where=where, lines=tuple(lines))
+
+
+def choice_words(choice: Mapping[str, Any]) -> str:
+    """One choice of a question, in words."""
+    answer = str(choice.get("answer", ""))
+    if "label" in choice:
+        by = choice.get("by")
+        evidence = f" (same {' and '.join(by)})" if by else ""
+        return f"link with {choice['label']}{evidence}, {answer}"
+    words = ANSWERS.get(answer, answer)
+    if "value" in choice:
+        words += f": {shown(choice['value'])}"
+    return f"{words}; successor {choice['successor']}" if choice.get("successor") else words
+
+
+def kinds_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The kinds that occur, in order."""
+    return tuple(kind for kind in ORDER if any(row.kind == kind for row in rows))
