@@ -312,7 +312,8 @@ class Auth:
 
     `due` says whether the tokens can be used (`fresh`), must be refreshed first (`refresh`) or are past saving (`dead`).
     `sign_in_url` and `redeem` serve the code flow; a key-only system leaves them None and `tokens_from` turns settings
-    into tokens.
+    into tokens, or gives None when these settings hold no key. `unattended`: then `refresh` gets the first token too, from
+    empty Tokens, because nobody has to sign in (client credentials).
     """
 
     kind: Literal["key", "oauth_code"]
@@ -321,7 +322,8 @@ class Auth:
     refresh: Callable[[Any, Tokens, float], Exchange[RefreshOutcome]] | None = None
     sign_in_url: Callable[[Any, str], str] | None = None
     redeem: Callable[[Any, str, float], Exchange[RefreshOutcome]] | None = None
-    tokens_from: Callable[[Any], Tokens] | None = None
+    tokens_from: Callable[[Any], Tokens | None] | None = None
+    unattended: bool = False
     login: Callable[[Any], str] = field(default=lambda settings: "")  # connections with one login share its tokens
 
 
