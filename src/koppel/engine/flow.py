@@ -87,6 +87,7 @@ class Pass:
         self.place: Position | None = None
         self.upto: dict[SideName, int] = {}
         self.looked_at = ports.clock.now()
+        self.looked: dict[SideName, list[str]] = {"left": [], "right": []}
         self.restoring = False
         self.absent_problems: dict[str, Problem] = {}
 
@@ -124,6 +125,7 @@ class Pass:
             found["left"] += [n for n in self.options.only if n not in set(found["left"])]
         if not self.frame.listable("left") and first:
             await self._look_up_left(found["left"], due_lefts)
+        self.looked = found
         return found
 
     def _dirty(self, db: Db, now: float) -> tuple[dict[SideName, list[str]], dict[str, str]]:
@@ -563,10 +565,11 @@ class _Rounds:
         ]  # a stored plan did not hold them
         still_due = {anchor_of(p.step) for p in (*self.moved, *left_over)}
         for view in views:
-            if view.own.native in still_due:
+            if view.own.native in still_due or view.waiting:  # another flow's operation counts as well
                 waiting[view.anchor].add(view.own.native)
         steps = [p.step for p in decided]  # an open question stays open, also while only a stored plan is carried out
-        settle_views(db, self.frame, hand, views, steps, waiting=waiting, upto=self.work.looked_at)
+        looked = self.work.looked
+        settle_views(db, self.frame, hand, views, steps, waiting=waiting, looked=looked, upto=self.work.looked_at)
         if self.stored is None:  # under a stored plan other changes stay due
             place = self.work.place
             assert place is not None

@@ -435,6 +435,7 @@ def settle_views(
     steps: Sequence[Step],
     *,
     waiting: dict[SideName, set[str]],
+    looked: dict[SideName, list[str]] | None = None,
     upto: float | None = None,
 ) -> None:
     """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way
@@ -450,7 +451,9 @@ def settle_views(
     sides: tuple[SideName, SideName] = ("left", "right")
     for side in sides:
         natives = [view.own.native for view in views if view.anchor == side]
-        due.done(db, frame.flow.id, side, [native for native in natives if native not in waiting[side]], upto=upto)
+        # a record named on one side may have been looked at from the other
+        over_with = dict.fromkeys([*natives, *(looked[side] if looked else ())])
+        due.done(db, frame.flow.id, side, [native for native in over_with if native not in waiting[side]], upto=upto)
         held = [Due(side, native, "waiting") for native in natives if native in waiting[side]]
         due.add(db, frame.flow.id, held, at=hand.at)
         items = work.about(db, frame.flow.id, side, natives)
