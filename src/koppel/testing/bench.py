@@ -118,7 +118,8 @@ class Bench:
         auth = self.system.auth
         if self.tokens is None:
             assert auth.tokens_from, "a system with a code flow needs `tokens` on its bench"
-            self.tokens = auth.tokens_from(self.settings) or Tokens("")  # unattended: `due` says that it wants a refresh
+            # Of an unattended login nothing is known yet, and `due` says that it wants a refresh.
+            self.tokens = auth.tokens_from(self.settings) or Tokens("")
         state = auth.due(self.tokens, self.host.clock.now())
         if state == "refresh":
             self._renew()
