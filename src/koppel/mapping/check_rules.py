@@ -88,7 +88,8 @@ def _check_plain(check: Check, rule: FieldRule, targets: Mapping[SideName, Field
 
 def _check_unfed(check: Check, rule: FieldRule, source: SideName, target: SideName) -> None:
     """An owner without the field writes nothing, unless its emptiness counts: then it would wipe the other side."""
-    if rule.path.split(".", 1)[0] in check.tables[source]:
+    root = rule.path.split(".", 1)[0]
+    if root in check.tables[source] or (source == "left" and any(root in line.gives for line in check.flow.enrich)):
         return
     message = f"{check.name(source)} has no field {rule.path!r}"
     if rule.empty == "clear":

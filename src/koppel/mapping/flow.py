@@ -58,6 +58,20 @@ class Match(msgspec.Struct, frozen=True):
     shared_key: SharedKey = "facts"
 
 
+class Enrich(msgspec.Struct, frozen=True):
+    """What a third resource adds to every left record before anything is decided: VAT confirmation, a successor.
+
+    `source` is asked by the value of the left's canonical path `by` (its native id there); `gives` names the canonical
+    paths it fills in or corrects. `refresh` (seconds) = how old an answer may grow. No answer changes nothing.
+    """
+
+    name: str
+    source: Endpoint
+    by: str
+    gives: tuple[str, ...]
+    refresh: float = 30 * 86400.0
+
+
 class FieldRule(msgspec.Struct, frozen=True):
     """The rule of one field.
 
@@ -139,6 +153,7 @@ class Flow(msgspec.Struct, frozen=True):
     missing_right: Missing = "ask"
     run: RunRules = RunRules()
     tables: dict[str, dict[str, Json]] = {}
+    enrich: tuple[Enrich, ...] = ()
     digest: str = ""
 
     def endpoint(self, side: SideName) -> Endpoint:

@@ -32,6 +32,7 @@ from koppel.mapping.flow import (
 from koppel.mapping.paths import EVIDENCE, MATCH_KEYS
 from koppel.mapping.positions import BOM, locate
 from koppel.mapping.problems import FlowProblem, did_you_mean, has_errors
+from koppel.mapping.read_enrich import read_enrich
 from koppel.mapping.read_rules import SIDES, read_fields, read_tables
 from koppel.mapping.sheet import LARGEST, Sheet, shown
 from koppel.mapping.transforms import TRANSFORMS, Transform
@@ -54,6 +55,7 @@ TOP_KEYS = (
     "tables",
     "missing",
     "run",
+    "enrich",
 )
 SCOPE_KEYS = ("take", "left", "right")
 TAKES = ("intake", "intake+right", "all")
@@ -139,6 +141,7 @@ def _flow(sheet: Sheet) -> Flow | None:
         missing_right=missing_right,
         run=run,
         tables=tables,
+        enrich=read_enrich(sheet),
     )
 
 

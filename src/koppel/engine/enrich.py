@@ -1,0 +1,93 @@
+"""The [enrich] step: what a third resource knows of a left record is laid over it before anything is decided.
+
+Answers are observations like any other: stored once, kept until they are too old, read by every flow. No answer changes
+nothing: the last known one stays, and the record comes back to be looked at when the resource can be asked again (B4:
+"unavailable" is not "invalid").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from koppel.engine.fetch import look_up
+from koppel.engine.ports import Connection, Ports
+from koppel.engine.send import Sender
+from koppel.mapping.flow import Enrich, Flow
+from koppel.mapping.paths import look_up as value_at
+from koppel.model.record import Record
+from koppel.model.values import Json
+from koppel.store import due, observations, streams
+from koppel.store.due import Due
+from koppel.store.observations import Observation
+from koppel.store.sql import Db
+from koppel.systems.spi import Resource, Unknown
+
+
+async def ask(ports: Ports, sender: Sender, flow: Flow, left_stream: int, natives: Iterable[str]) -> None:
+    """Ask every enriching resource about these left records, where no answer young enough is known."""
+    lefts = list(natives)
+    for line in flow.enrich:
+        connection, resource = ports.at(line.source)
+        if resource.can.list:
+            continue  # a feed: it is read like any stream, and its answers lie in the store
+        wanted = await ports.store.tx(_wanted, flow, line, connection, resource, left_stream, lefts, ports.clock.now())
+        if not wanted:
+            continue
+        answers = await look_up(ports, sender, connection, resource, "native", sorted(wanted))
+        later = {value: answer.problem.retry_at for value, answer in answers.items() if isinstance(answer, Unknown)}
+        for value, retry_at in later.items():
+            at = ports.clock.now()
+            again = [Due("left", native, "enrich") for native in wanted[value]]
+            await ports.store.tx(due.add, flow.id, again, at=at, not_before=retry_at or at + 3600)
+
+
+def _wanted(
+    db: Db,
+    flow: Flow,
+    line: Enrich,
+    connection: Connection,
+    resource: Resource,
+    left_stream: int,
+    lefts: list[str],
+    now: float,
+) -> dict[str, list[str]]:
+    """Values to ask for, with the left records they are about."""
+    by_value: dict[str, list[str]] = {}
+    for native, seen in observations.load(db, left_stream, lefts, entity=flow.entity).items():
+        value = _key(line, seen)
+        if value and not seen.gone:
+            by_value.setdefault(value, []).append(native)
+    stream = streams.ensure(db, connection.name, resource.name)
+    known = observations.load(db, stream.id, by_value, entity=resource.entity)
+    return {v: ns for v, ns in by_value.items() if v not in known or known[v].seen_at < now - line.refresh}
+
+
+def laid_over(
+    db: Db, flow: Flow, connections: Mapping[str, Connection], seen: dict[str, Observation]
+) -> dict[str, Observation]:
+    """Left observations with what the enriching resources know laid over their records."""
+    for line in flow.enrich:
+        connection = connections[line.source.connection]
+        resource = connection.resource(line.source.resource)
+        stream = streams.ensure(db, connection.name, resource.name)
+        keys = {native: _key(line, o) for native, o in seen.items()}
+        answers = observations.load(db, stream.id, {key for key in keys.values() if key}, entity=resource.entity)
+        for native, key in keys.items():
+            answer = answers.get(key or "")
+            mine = seen[native].record
+            if answer is not None and answer.record is not None and mine is not None and not answer.gone:
+                seen[native] = msgspec.structs.replace(seen[native], record=_with(mine, answer.record, line.gives))
+    return seen
+
+
+def _key(line: Enrich, seen: Observation) -> str | None:
+    value: Json = value_at(seen.record, line.by) if seen.record else None
+    return value if isinstance(value, str) and value else None
+
+
+def _with(mine: Record, answer: Record, gives: tuple[str, ...]) -> Record:
+    """The record with the answer's fields; what the answer does not say stays as it is."""
+    given = {name: value for name in gives if (value := getattr(answer.entity, name)) is not None}
+    return Record(msgspec.structs.replace(mine.entity, **given), mine.own)
