@@ -133,14 +133,15 @@ class Sender:
 
     async def _send(self, connection: Connection, call: Call, request: Request) -> Response | NoReply | NotSent:
         kind = call.kind or "call"
-        await self.ports.point(f"before send {'write' if call.carries else kind}")
+        name = "write" if call.carries and kind != "token" else kind
+        await self.ports.point(f"before send {name}")
         self.calls[connection.system.name, kind] += 1
         bundle = connection.system.ca_bundle(connection.settings)
         if bundle and isinstance(self.ports.transport, HttpTransport):
             for host in connection.system.hosts(connection.settings):
                 self.ports.transport.ca_bundles[host] = bundle
         reply = await self.ports.transport.send(request, timeout=self.ports.timeout)
-        await self.ports.point(f"after send {'write' if call.carries else kind}")
+        await self.ports.point(f"after send {name}")
         return reply
 
     async def _bare(self, connection: Connection, call: Call) -> Response | NoReply:
