@@ -55,6 +55,7 @@ class PairWorld(World):
             "right": Connection(name="right", system=toys.TILL_SYSTEM, settings=toys.TillSettings("till-key-000777")),
         }
         self.numbers = 0
+        self.tokens_arrived = 0
         self.tokens = 0
         self.human_deletes: set[tuple[str, str]] = set()
         self.missing = self.rnd.choice(("ask", "unlink", "archive", "restore"))
@@ -207,8 +208,18 @@ class PairWorld(World):
                 server.edit(native, {word: self._plain(word, server, native)})
 
     def _served(self, request: Request, response: Response) -> None:
+        if request.url.endswith("/token") and response.status == 200:
+            self.tokens_arrived += 1
         server = self.ledger if request.url.startswith(toys.LEDGER) else self.till
         server.delivered(response.body)
+
+    def truth(self, item: work.Item, choices: list[Json]) -> Json:
+        """Whether the operation took effect, and where."""
+        for server in self.servers():
+            made = next((native for ref, _, native in server.created if ref == item.op), None)
+            if made is not None or any(w.ref == item.op for w in server.written):
+                return made if "id" in choices else "happened"
+        return "did_not"
 
     # --- rest -----------------------------------------------------------------------------------------------------
 
@@ -236,7 +247,7 @@ class PairWorld(World):
         return ", ".join(part for part in parts if part)
 
     def _for_people(self) -> set[str]:
-        return {i.op for state in ("open", "answered") for i in self.keeper.run(work.listed, "parked", state=state) if i.code == "in_doubt" and i.op}
+        return {i.op for state in ("open", "answered") for which in ("ask", "parked") for i in self.keeper.run(work.listed, which, state=state) if i.code == "in_doubt" and i.op}
 
     # --- the oracle ---------------------------------------------------------------------------------------------------
 
@@ -368,10 +379,9 @@ class PairWorld(World):
         died = sum(n for point, n in self.died_at.items() if "token" in point)
         if self.ledger.early:
             self.fail(9, f"a token was refreshed too early {self.ledger.early} times")
-        if len(self.ledger.token_misuse) > died + self.lost_tokens:
-            self.fail(9, f"an old refresh token was used {len(self.ledger.token_misuse)} times; {died} processes died while refreshing")
-
-    lost_tokens = 0
+        lost = self.ledger.tokens_made - self.tokens_arrived  # a pair that never arrived can only be mended by a person
+        if len(self.ledger.token_misuse) > 3 * (died + lost):
+            self.fail(9, f"an old refresh token was used {len(self.ledger.token_misuse)} times; {died} processes died while refreshing, {lost} pairs were lost")
 
     def _deletions(self) -> None:
         for server in self.servers():

@@ -45,7 +45,7 @@ class Machine:
         self.vault = vault
         self.connection = engine.connect()
         self.keeps = power_fails
-        self._on_disk: bytes | None = None
+        self._on_disk: sqlite3.Connection | None = None
 
     @property
     def raw(self) -> sqlite3.Connection:
@@ -57,14 +57,21 @@ class Machine:
     def flushed(self) -> None:
         """A durable commit: from now on this is what power loss leaves."""
         if self.keeps:
-            self._on_disk = self.raw.serialize()
+            self._on_disk = self._on_disk or sqlite3.connect(":memory:")
+            self.raw.backup(self._on_disk)
 
     def lose_power(self) -> bool:
         """Fall back to what reached the disk; whether there was anything to fall back to."""
         if self._on_disk is None:
             return False
-        self.raw.deserialize(self._on_disk)
+        self._on_disk.backup(self.raw)
         return True
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        self.connection.close()
+        if self._on_disk is not None:
+            self._on_disk.close()
 
 
 class ProcessStore(Store):

@@ -12,9 +12,10 @@ import msgspec
 from koppel.testing.loop import StuckError, run_virtual
 from koppel.testing.mutants import MUTANTS
 from koppel.testing.pair_world import PairWorld
+from koppel.testing.register_world import RegisterWorld
 from koppel.testing.worlds import Failure, World, WorldReport
 
-KINDS: dict[str, type[World]] = {"pair": PairWorld}
+KINDS: dict[str, type[World]] = {"pair": PairWorld, "register": RegisterWorld}
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -67,6 +68,7 @@ def run_world(seed: int, *, kind: str | None = None, mutant: str | None = None, 
             for process in world.processes:
                 process.over = True
         report = world.report()
+        world.machine.close()
         world.keeper.close()
         return report
 

@@ -258,7 +258,7 @@ class LedgerServer(Server):
         elif form.get("refresh") != self.refresh:
             self.token_misuse.append("an old refresh token was used")
             return Response(400)
-        elif self.now() - self.granted < 570:
+        elif self.now() - self.granted < 565:
             self.early += 1
             return Response(400)
         self.tokens_made += 1

@@ -181,7 +181,7 @@ class World:
     """What both kinds of world share."""
 
     kind = ""
-    hours = 12.0
+    hours = 6.0
     interval = (300.0, 1500.0)
 
     def __init__(self, seed: int, *, exclude: frozenset[str] = frozenset()) -> None:
@@ -304,7 +304,7 @@ class World:
 
     async def _people(self) -> None:
         while not self.over:
-            await asyncio.sleep(self.rnd.expovariate(1 / 600))
+            await asyncio.sleep(self.rnd.expovariate(1 / 400))
             if self.over:
                 return
             self.edits += 1
@@ -317,15 +317,32 @@ class World:
         items = [i for which in ("ask", "parked") for i in self.keeper.run(work.listed, which) if i.body.get("choices")]
         if items:
             item = self.rnd.choice(items)
-            choice = self.rnd.choice(item.body["choices"])
-            self.keeper.run(work.answer, item.id, choice["answer"], by="person", at=self.clock.now())
+            choice = self.rnd.choice(item.body["choices"])["answer"]
+            if item.code == "in_doubt":  # somebody who looks, and tells the truth
+                choice = self.truth(item, [choice["answer"] for choice in item.body["choices"]])
+            self.keeper.run(work.answer, item.id, choice, by="person", at=self.clock.now())
             self.keeper.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=self.clock.now())
             self.machine.flushed()
+
+    def answer_doubts(self) -> None:
+        """Only people can end some doubts: they do."""
+        for which in ("ask", "parked"):
+            for item in self.keeper.run(work.listed, which):
+                if item.code == "in_doubt":
+                    answer = self.truth(item, [choice["answer"] for choice in item.body["choices"]])
+                    self.keeper.run(work.answer, item.id, answer, by="person", at=self.clock.now())
+                    self.keeper.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=self.clock.now())
+
+    def truth(self, item: work.Item, choices: list[Json]) -> Json:
+        """What a person who looks at the vendor says of an operation in doubt."""
+        _ = item
+        return choices[0]
 
     async def settle_down(self) -> None:
         """Faults are over and people have gone home: run until nothing moves any more."""
         await asyncio.sleep(700)
-        for _ in range(8):
+        for _ in range(10):
+            self.answer_doubts()
             for i, flow in enumerate(self.flows):
                 await self.run(flow, self.slots[min(i, len(self.slots) - 1)])
             await asyncio.sleep(400)
