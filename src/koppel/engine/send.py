@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections import Counter
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,12 @@ BACKOFF = (2.0, 10.0, 60.0, 300.0)
 WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
+@cache
+def usual_trust() -> ssl.SSLContext:
+    """The machine's usual certificates, read once a process: reading them takes longer than a small run."""
+    return httpx2.create_ssl_context()
+
+
 class HttpTransport:
     """Real HTTP over httpx2, keep-alive, one pool per CA bundle. Redirects are never followed: a token must not travel."""
 
@@ -36,7 +43,7 @@ class HttpTransport:
     def _client(self, host: str) -> httpx2.AsyncClient:
         bundle = self.ca_bundles.get(host)
         if bundle not in self._clients:
-            verify: ssl.SSLContext | bool = True
+            verify = usual_trust()
             if bundle:
                 try:
                     verify = ssl.create_default_context()
