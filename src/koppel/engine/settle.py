@@ -52,6 +52,18 @@ def join(db: Db, frame: Frame, hand: Hand, left: str, right: str, *, why: str, f
     return subject
 
 
+def joinable(db: Db, frame: Frame, left: str, right: str) -> bool:
+    """Whether these two can be one real thing: neither belongs to another one already."""
+    mine = subjects.of_records(db, frame.streams["left"].id, [left]).get(left)
+    theirs = subjects.of_records(db, frame.streams["right"].id, [right]).get(right)
+    if mine is None and theirs is not None:
+        return not any(
+            member.role == "main"
+            for member in subjects.of_subjects(db, frame.streams["left"].id, [theirs.subject]).get(theirs.subject, [])
+        )
+    return mine is None or theirs is None or mine.subject == theirs.subject
+
+
 def subject_of(db: Db, frame: Frame, left: str | None, right: str | None) -> str | None:
     """The subject a pair, or half of one, belongs to."""
     for side, native in (("left", left), ("right", right)):
@@ -206,6 +218,9 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         return False
     if step.kind == "link":
         assert step.left is not None and step.right is not None  # noqa: PT018
+        if not joinable(db, frame, step.left, step.right):  # another flow linked one of them since
+            look_again(db, frame, hand, step)
+            return False
         subject = join(db, frame, hand, step.left, step.right, why=step.because.get("", ""), follower=step.follower)
         entry = record(db, frame, hand, "linked", step, subject=subject)
         agree(db, frame, step, subject, prov=dict.fromkeys(step.agreed, entry))
@@ -391,6 +406,12 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
     left, right = (native, step.right) if step.side == "left" else (step.left, native)
     assert left is not None and right is not None  # noqa: PT018 - a write has both: it came from somewhere
     done = msgspec.structs.replace(step, left=left, right=right)
+    if step.kind == "create" and not joinable(db, frame, left, right):
+        # While nobody knew of this record, somebody linked it to another one: a person must see both.
+        record(db, frame, hand, "created", done, subject=subject_of(db, frame, left, right), op=receipt.op)
+        _taken_meanwhile(db, frame, hand, step, native)
+        look_again(db, frame, hand, step)
+        return
     subject = (
         join(db, frame, hand, left, right, why="created by Koppel", follower=step.follower)
         if step.kind == "create"
@@ -425,6 +446,16 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
     ):  # not seen to have arrived: looked at when it must show at the latest
         shows_by = hand.at + frame.resources[step.side].can.settles_after + 1.0
         keep_due(db, frame, hand, "left", left, "read back", not_before=shows_by)
+
+
+def _taken_meanwhile(db: Db, frame: Frame, hand: Hand, step: Step, native: str) -> None:
+    problem = Problem("taken", f"the record made for this ({native}) has been linked to another one meanwhile")
+    body: dict[str, Json] = {"label": step.label, "text": str(problem), "problem": as_json(problem)}
+    body |= {"choices": [{"answer": "skip"}], "left": step.left, "right": step.right}
+    side, anchor = anchor_side(step), anchor_of(step)
+    work.put(
+        db, "ask", flow=frame.flow.id, side=side, native=anchor, code="taken", body=body, at=hand.at, run=hand.run
+    )
 
 
 def settle_views(
