@@ -124,6 +124,9 @@ class Loader:
         self.db, self.frame = db, frame
         self.entity = frame.flow.entity
         self.slots = intents.slots(db)
+        # A create in doubt that sent no key can only be recognised by people: what shows up without a key may be it.
+        open_ = intents.everything(db) if self.slots else []
+        self.unclear = {i.stream for i in open_ if i.kind == "create" and not i.body["operation"].get("keys")}
 
     def views(self, *, left: Iterable[str], right: Iterable[str]) -> list[View]:
         """The views for these dirty records, each real thing once, in a stable order."""
@@ -213,7 +216,8 @@ class Loader:
                     ),
                     absence_known=frame.streams[far].complete_at is not None
                     or all(key in frame.absent[far] for key in side.keys),
-                    waiting=self._waiting(anchor, native, paired),
+                    waiting=self._waiting(anchor, native, paired)
+                    or (near_stream in self.unclear and not side.keys and member is None),
                     answers={item.field: item.answer for item in items.get(native, ()) if item.state == "answered"},
                     unfound=frame.unfound.get(native) if anchor == "left" else None,
                 )
