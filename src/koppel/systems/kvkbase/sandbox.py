@@ -262,7 +262,7 @@ class KvkbaseSandbox:
         """Many lookups in one call, each told on its own; those found are paid (unverified)."""
         try:
             asked = msgspec.json.decode(request.body, type=_Batch)
-        except msgspec.DecodeError as error:
+        except ValueError as error:  # no JSON, another shape, or no text at all
             raise _RefusalError("INVALID_REQUEST", "kvkNumbers must be an array of KVK numbers") from error
         if not 1 <= len(asked.kvkNumbers) <= BATCH_SIZE:
             raise _RefusalError("INVALID_REQUEST", f"kvkNumbers must hold 1 to {BATCH_SIZE} numbers")

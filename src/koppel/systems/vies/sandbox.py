@@ -165,7 +165,7 @@ class ViesSandbox:
     def _post(self, request: Request, *, test_service: bool) -> Response:
         try:
             fields = msgspec.json.decode(request.body, type=dict[str, Json])
-        except msgspec.DecodeError:
+        except ValueError:  # no JSON, no object, or no text at all
             return _wrapped(500, "VOW-ERR-1")  # as recorded for a malformed request [vies-post]
         if not fields.get("countryCode") or not fields.get("vatNumber"):
             return _wrapped(400, "VOW-ERR-11")  # a mandatory field is missing, as recorded [vies-post]

@@ -272,6 +272,12 @@ def test_a_bad_batch_is_refused_whole(wrapper: Wrapper, body: Any) -> None:
     assert (response.status, json.loads(response.body)["error"]["code"]) == (400, "INVALID_REQUEST")
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[]"])
+def test_a_batch_that_is_no_json_object_is_refused(wrapper: Wrapper, body: bytes) -> None:
+    request = Request("POST", f"{HOST}/v1/batch", {"authorization": f"Bearer {APIKEY}"}, body)
+    assert wrapper.sandbox.handle("/v1/batch", request).status == 400
+
+
 # --- tokens and limits ---
 
 

@@ -274,8 +274,9 @@ def test_how_an_error_is_told_can_be_switched(
     assert post_key in json.loads(posted.body)
 
 
-def test_a_malformed_body_is_the_services_own_error(service: Service) -> None:
-    request = Request("POST", f"{HOST}{PREFIX}/check-vat-number", {}, b"{")
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[]"])
+def test_a_malformed_body_is_the_services_own_error(service: Service, body: bytes) -> None:
+    request = Request("POST", f"{HOST}{PREFIX}/check-vat-number", {}, body)
     response = service.sandbox.handle(f"{PREFIX}/check-vat-number", request)
     assert (response.status, json.loads(response.body)["errorWrappers"]) == (500, [{"error": "VOW-ERR-1"}])
 
