@@ -38,6 +38,7 @@ class Outcome(msgspec.Struct):
     touched: set[SideName] = msgspec.field(default_factory=set)
     natives: dict[str, str] = msgspec.field(default_factory=dict)
     told: set[str] = msgspec.field(default_factory=set)
+    refusals: set[str] = msgspec.field(default_factory=set)
 
     def learn(self, planned: Planned, receipt: Receipt) -> None:
         """Count a part that was done; a step of several operations counts once, with its first."""
@@ -126,6 +127,7 @@ def _turn(
             outcome.learn(planned, receipt)
         elif status == "refused":
             outcome.refused += 1
+            outcome.refusals.add(planned.id)  # the same decision is not sent twice in one run
         elif status == "stale":
             outcome.stale += 1
         else:

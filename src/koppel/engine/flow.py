@@ -17,7 +17,7 @@ from koppel.engine import leasing
 from koppel.engine import plan as plans
 from koppel.engine.execute import Fence, Outcome
 from koppel.engine.fetch import fetch, look_up
-from koppel.engine.frame import Frame, Loader, make_frame, refresh
+from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.recover import Recovered, recover
@@ -29,7 +29,7 @@ from koppel.model.problem import KoppelError, Problem, RetryLater, UsageError
 from koppel.model.values import Json
 from koppel.store import due, flows, intents, observations, runs, subjects, trail, work
 from koppel.store.due import Due
-from koppel.store.flows import Position
+from koppel.store.flows import Position, StoredBase
 from koppel.store.sql import Db
 from koppel.sync.decide import decide
 from koppel.sync.guard import Counts, Refusal, guard
@@ -39,6 +39,7 @@ from koppel.systems.spi import Absent, Found, Unknown
 FRESH = 24 * 3600.0  # a look-up of an unlistable left is good for a day, unless the flow or a person says otherwise
 LEASE_SECONDS = 600.0
 ROUNDS = 3  # writing, reading back and agreeing takes two; a third for what a person did meanwhile
+SIDES: tuple[SideName, SideName] = ("left", "right")
 _ACTS = WRITES | {"link", "unlink"}
 SHORT_WAIT = 120.0  # an operation in doubt is waited for within the run when it can be asked this soon
 
@@ -125,8 +126,24 @@ class Pass:
             found["left"] += [n for n in self.options.only if n not in set(found["left"])]
         if not self.frame.listable("left") and first:
             await self._look_up_left(found["left"], due_lefts)
+            brought = await self.ports.store.tx(self._brought)
+            found["left"] += [n for n in brought if n not in set(found["left"]) and not self.options.only]
         self.looked = found
         return found
+
+    def _brought(self, db: Db) -> list[str]:
+        """What changed while this pass looked things up: its own look-ups, which are being looked at, and other flows'."""
+        since, self.upto["left"] = self.upto["left"], self.frame.streams["left"].seq
+        return self._changed(db, "left", since)
+
+    def _changed(self, db: Db, side: SideName, since: int) -> list[str]:
+        """Records of a side that changed and are not settled. Of a left that cannot be listed, only those that take part in
+        this flow: another flow's look-ups are no intake of ours."""
+        stream = self.frame.streams[side].id
+        changed = observations.changed_since(db, stream, since, upto=self.upto[side])
+        if side == "left" and not self.frame.listable("left") and self.flow.scope.take != "all":
+            changed = taking_part(db, self.flow.id, changed)
+        return flows.unsettled(db, self.flow.id, side, stream, changed)
 
     def _dirty(self, db: Db, now: float) -> tuple[dict[SideName, list[str]], dict[str, str]]:
         frame, flow = self.frame, self.flow
@@ -134,8 +151,7 @@ class Pass:
         self.upto = {side: frame.streams[side].seq for side in ("left", "right")}
         found: dict[SideName, list[str]] = {}
         for side, since in (("left", place.left_seq), ("right", place.right_seq)):
-            changed = observations.changed_since(db, frame.streams[side].id, since, upto=self.upto[side])
-            found[side] = flows.unsettled(db, flow.id, side, frame.streams[side].id, changed)
+            found[side] = self._changed(db, side, since)
         asked: dict[str, str] = {}
         for entry in due.ready(db, flow.id, at=now):
             side: SideName = "left" if entry.side == "left" else "right"
@@ -150,7 +166,7 @@ class Pass:
             if side == "left" and item.op is None:  # what the vendor refused was read well: it is only sent again
                 asked.setdefault(item.native, "retry")
         if not frame.listable("left") and (self.options.refresh or flow.run.refresh is not None):
-            linked = subjects.linked_natives(db, frame.streams["left"].id)
+            linked = taking_part(db, flow.id, subjects.linked_natives(db, frame.streams["left"].id))
             old = (
                 linked
                 if self.options.refresh
@@ -162,7 +178,7 @@ class Pass:
 
     async def _edited(self) -> None:
         """An edit of the flow re-examines what it touches; the vendor's cursor does not move."""
-        rules = {rule.key: repr(rule) for rule in self.flow.fields}
+        rules = {rule.key: repr(msgspec.structs.replace(rule, line=0)) for rule in self.flow.fields}
         self.place = await self.ports.store.tx(flows.position, self.flow.id)
         if self.place is None:
             start = self._start()
@@ -175,6 +191,8 @@ class Pass:
     def _re_examine(self, db: Db, rules: dict[str, str], now: float) -> None:
         assert self.place is not None
         pairs = flows.pairs_of(db, self.flow.id)
+        touched = {key for key, rule in rules.items() if self.place.fields.get(key, rule) != rule}
+        self._forget_differences(db, touched, [left for left, _ in pairs])
         due.add(
             db,
             self.flow.id,
@@ -191,6 +209,22 @@ class Pass:
                 self.flow.digest, rules, 0 if listed else self.place.left_seq, 0 if listed else self.place.right_seq
             ),
         )
+
+    def _forget_differences(self, db: Db, keys: set[str], lefts: Sequence[str]) -> None:
+        """Fields that were left different under a rule that has been edited since are looked at as if for the first time."""
+        if not keys:
+            return
+        shapes = self.frame.policy.shapes
+        anew: list[StoredBase] = []
+        for stored in flows.bases_of(db, self.flow.id, left=lefts).values():
+            base = stored.base
+            gone = {k for k in keys & base.left.keys() if not shapes[k].same(base.left[k], base.right.get(k))}
+            if gone:
+                left = {key: value for key, value in base.left.items() if key not in gone}
+                right = {key: value for key, value in base.right.items() if key not in gone}
+                base = msgspec.structs.replace(base, left=left, right=right)
+                anew.append(msgspec.structs.replace(stored, base=base, left_digest="", right_digest=""))
+        flows.save_bases(db, self.flow.id, anew)
 
     def _start(self) -> dict[SideName, int]:
         """Where a new flow begins to look: at the start; with `take = "intake"` only what is taken in from now on matters on
@@ -495,10 +529,10 @@ class _Rounds:
         for number in range(ROUNDS):
             dirty = await self.work.dirty(first=number == 0)
             if self.stored is not None and number == 0:
-                dirty = {side: list(self.stored.anchors.get(side, ())) for side in ("left", "right")}
+                self.work.looked = dirty = {side: list(self.stored.anchors.get(side, ())) for side in SIDES}
             plan, views = await self.work.plan(dirty)
             self.first = self.first or plan
-            steps = self._allowed(plan, number)
+            steps = tuple(p for p in self._allowed(plan, number) if p.id not in self.total.refusals)
             if self.state == "stopped":
                 break
             outcome = await executor.execute(self.ports, self.work.sender, self.frame, self.hand, steps, self.fence)
@@ -627,6 +661,7 @@ class _Rounds:
     def _count(self, outcome: Outcome) -> None:
         self.total.done += outcome.done
         self.total.refused += outcome.refused
+        self.total.refusals |= outcome.refusals
         self.total.unknown += outcome.unknown
         self.total.stale += outcome.stale
 

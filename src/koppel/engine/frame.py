@@ -17,7 +17,7 @@ from koppel.model.values import Json, Ref
 from koppel.store import flows, intents, observations, streams, subjects, work
 from koppel.store.due import Due
 from koppel.store.observations import Observation
-from koppel.store.sql import Db
+from koppel.store.sql import Db, as_list
 from koppel.store.streams import Stream
 from koppel.sync.base import Base
 from koppel.sync.decide import Policy
@@ -117,6 +117,24 @@ def _for_flow(frame: Frame, problem: Problem) -> Problem:
     return problem
 
 
+def taking_part(db: Db, flow: str, natives: Iterable[str]) -> list[str]:
+    """Those left records that take part in a flow: linked by it, due in it, or on its work lists."""
+    asked = list(natives)
+    found = {
+        row[0]
+        for row in db.rows(
+            f"select given.v from {db.values()}"
+            " where exists (select 1 from bases b where b.flow = :f and b.left_native = given.v)"
+            " or exists (select 1 from due d where d.flow = :f and d.side = 'left' and d.native = given.v)"
+            " or exists (select 1 from work w where w.flow = :f and w.side = 'left' and w.native = given.v"
+            " and w.state in ('open', 'answered'))",
+            f=flow,
+            list=as_list(asked),
+        )
+    } if asked else set()  # fmt: skip
+    return [native for native in asked if native in found]
+
+
 class Loader:
     """Loads views in one transaction. Anchors on the left wherever a left record exists."""
 
@@ -154,8 +172,12 @@ class Loader:
             native: match_values(self.frame.flow, o.record) for native, o in seen.items() if o.record and not o.gone
         }
         carriers = observations.carriers(db, streams_["left"].id, {key for several in keys.values() for key in several})
+        known = {c for several in carriers.values() for c in several}
+        if not self.frame.listable("left") and self.frame.flow.scope.take == "intake":
+            known = set(taking_part(db, self.frame.flow.id, known))
         return found | {
-            native: sorted({c for key in keys.get(native, ()) for c in carriers.get(key, ())}) for native in free
+            native: sorted({c for key in keys.get(native, ()) for c in carriers.get(key, ())} & known)
+            for native in free
         }
 
     def _views(self, anchor: SideName, natives: list[str]) -> list[View]:
