@@ -103,10 +103,11 @@ def rebase(
         seen = observations.load(db, frame.streams[side].id, [native], entity=frame.flow.entity).get(native)
         sides[side] = side_of(frame, side, seen) if seen else Side(native, {}, "")
     known = all(side.digest for side in sides.values())
+    facts_only = frame.flow.match.shared_key == "facts"
     wanted = {
         k: s
         for k, s in frame.policy.shapes.items()
-        if s.rule.when != "create" and (s.fact or not (follower and frame.flow.match.shared_key == "facts"))
+        if s.rule.when != "create" and s.reaches(follower=follower, facts_only=facts_only)
     }
     broken = {p.field for side in sides.values() for p in side.problems}
     readable = {key: shape for key, shape in wanted.items() if key not in broken}

@@ -220,7 +220,7 @@ def _merged(policy: Policy, view: View, counterpart: Side, base: Base | None, *,
     left, right = (view.own, counterpart) if view.anchor == "left" else (counterpart, view.own)
     facts_only = follower and policy.flow.match.shared_key == "facts"
     compared = {key: shape for key, shape in policy.shapes.items() if shape.rule.when != "create"}
-    shapes = {key: shape for key, shape in compared.items() if shape.fact or not facts_only}
+    shapes = {key: shape for key, shape in compared.items() if shape.reaches(follower=follower, facts_only=facts_only)}
     broken = {p.field: p for p in (*left.problems, *right.problems) if p.field is not None and p.field in shapes}
     shapes = {key: shape for key, shape in shapes.items() if key not in broken}
     now = {

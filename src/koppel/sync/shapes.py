@@ -59,6 +59,10 @@ class Shape:
         """Whether the field can be given to a new record on that side."""
         return self.create_left if side == "left" else self.create_right
 
+    def reaches(self, *, follower: bool, facts_only: bool) -> bool:
+        """Whether the rule holds for a record: of many that share a key (followers) none owns a field, or they would take turns."""
+        return not follower or ((self.fact or not facts_only) and self.rule.owner != "right")
+
     def required(self, side: SideName) -> bool:
         """Whether a new record on that side must have it."""
         return self.required_left if side == "left" else self.required_right
