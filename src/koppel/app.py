@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from koppel.config.settings_form import settings_form
+from koppel.config.workspace_file import FILE as WORKSPACE_FILE
 from koppel.config.workspace_file import (
     FLOWS,
     KEY_FILE,
@@ -36,7 +37,6 @@ from koppel.config.workspace_file import (
     settings_of,
     write_connection,
 )
-from koppel.config.workspace_file import FILE as WORKSPACE_FILE
 from koppel.engine import flow as engine
 from koppel.engine import leasing
 from koppel.engine import plan as plans
@@ -651,6 +651,16 @@ class Workspace:
             return False
         return True
 
+    def now(self) -> float:
+        """The instant by the clock that runs go by: real time, or the sandbox's that koppel.toml names."""
+        if not self.config.clock:
+            return RealClock().now()
+
+        async def asked(ports: Ports) -> float:
+            return ports.clock.now()
+
+        return self._with_ports(asked)
+
     # --- looking ------------------------------------------------------------------------------------------------------------
 
     def runs(self, *, flow: str | None = None, limit: int = 20) -> list[runs.Run]:
@@ -679,8 +689,9 @@ class Workspace:
         unknown = [n for n in numbers if n not in items]
         if unknown:
             raise UsageError(f"Nothing is parked under no. {unknown[0]}.", remedy="koppel parked lists what is.")
+        now = self.now()
         for item in chosen:
-            self.store.run(due.add, item.flow, [Due(item.side, item.native, "retry")], at=_now())
+            self.store.run(due.add, item.flow, [Due(item.side, item.native, "retry")], at=now)
         self.store.run(work.retry, [item.id for item in chosen], at=0.0)
         return chosen
 
@@ -705,10 +716,11 @@ class Workspace:
     def decide(self, number: int, answer: Json) -> work.Item:
         """Answer a question; the next run carries it out. Raises UsageError for an unknown number or an answer it does not offer."""
         item = self.check_answer(number, answer)
-        self.store.run(work.answer, number, answer, by=self.actor, at=_now())
-        self.store.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=_now())
+        now = self.now()
+        self.store.run(work.answer, number, answer, by=self.actor, at=now)
+        self.store.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=now)
         entry = trail.Entry(
-            _now(),
+            now,
             self.actor,
             "decided",
             {

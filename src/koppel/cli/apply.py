@@ -24,9 +24,10 @@ def apply(
     allow: AllowOption = [],  # noqa: B006 - typer reads the default
     html: RunHtmlOption = None,
 ) -> int:
-    """Do exactly a stored plan. What changed since it was made is refused and named.
+    """Do exactly a stored plan.
 
-    \b
+    What changed since it was made is refused and named.
+
     Example: koppel apply plan.json
     """
     from koppel.app import read_plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from koppel.cli.terminal import DONE, Terminal, command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from koppel.mapping.flow import Flow
     from koppel.store.work import Item
 
 
@@ -26,9 +27,8 @@ def register(app: typer.Typer) -> None:
 
 @command
 def asks(terminal: Terminal, flow: FlowOption = None) -> int:
-    """List the questions that wait for your decision, with their choices.
+    """List the questions that wait for your decision.
 
-    \b
     Example: koppel asks
              koppel asks decide 7 1
     """
@@ -40,7 +40,8 @@ def asks(terminal: Terminal, flow: FlowOption = None) -> int:
         if flow is not None:
             ws.known_flow(flow)
         items = ws.asks(flow=flow)
-    terminal.show(msgspec.to_builtins(items), lambda: _human(items))
+        flows = {name: loaded.flow for name, loaded in ws.flows.items()}
+    terminal.show(msgspec.to_builtins(items), lambda: _human(items, flows))
     return DONE
 
 
@@ -50,11 +51,17 @@ def decide(
     words: Annotated[
         list[str], typer.Argument(metavar="N... ANSWER", help="Numbers of questions, then the choice's number or word.")
     ],
-    value: Annotated[str | None, typer.Option("--value", metavar="TEXT", help="Neither side is right: this is (fields only; JSON for an address).")] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(
+            "--value", metavar="TEXT", help="Neither side is right: this is (fields only; JSON for an address)."
+        ),
+    ] = None,
 ) -> int:
-    """Answer one question or several at once; the next run carries it out.
+    """Answer one question, or several at once.
 
-    \b
+    The next run carries it out.
+
     Example: koppel asks decide 7 1
              koppel asks decide 7 8 9 leave
              koppel asks decide 7 --value "De Korenaar B.V."
@@ -114,12 +121,12 @@ def answer_of(item: Item | None, number: int, word: str, value: str | None) -> A
     )
 
 
-def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
+def _human(items: Sequence[Item], flows: Mapping[str, Flow | None]) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from koppel.cli.render_plan import grid
-    from koppel.cli.rows import choice_words
-    from koppel.cli.words import field_name
+    from koppel.cli.rows import choice_words, names_of
+    from koppel.cli.words import field_name, sided
 
     if not items:
         yield "Nothing waits for your decision."
@@ -130,13 +137,13 @@ def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
     table.add_column("question and choices", ratio=8, overflow="fold")
     for item in items:
         record = "\n".join(dict.fromkeys([str(item.body.get("label") or item.native), item.native]))
-        text = Text()
+        text, (left, right) = Text(), names_of(flows.get(item.flow))
         if item.field and item.field not in ("missing", "scope"):
             text.append(f"{field_name(item.field)}: ", "bold")
-        text.append(str(item.body.get("text", item.code)))
+        text.append(sided(str(item.body.get("text", item.code)), left, right))
         for number, choice in enumerate(item.body.get("choices", []), start=1):
             text.append(f"\n{number} ", "bold")
-            text.append(choice_words(choice))
+            text.append(sided(choice_words(choice), left, right))
         table.add_row(str(item.id), record, text)
     yield table
     first = items[0].id

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add both commands."""
-    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The trail's chain: verify it, and export its head.")
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Verify the trail, and export its head.")
     group.command("verify")(verify)
     group.command("head")(head)
     app.add_typer(group, name="audit")
@@ -24,11 +24,17 @@ def register(app: typer.Typer) -> None:
 @command
 def verify(
     terminal: Terminal,
-    against: Annotated[str | None, typer.Option("--head", metavar="FILE|SEQ:HASH", help="A head exported earlier: shows whether the end was cut off.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--head", metavar="FILE|SEQ:HASH", help="A head exported earlier: shows whether the end was cut off."
+        ),
+    ] = None,
 ) -> int:
-    """Walk the whole trail and check that every entry follows from the one before. Exit code 1 when it does not.
+    """Check that the trail is whole and unaltered.
 
-    \b
+    Every entry must follow from the one before. Exit code 1 when one does not.
+
     Example: koppel audit verify --head head.json
     """
     import msgspec
@@ -37,7 +43,13 @@ def verify(
     with terminal.workspace() as ws:
         broken = ws.audit_verify(against=wanted)
         end = ws.audit_head()
-    value = {"ok": broken is None, "entries": end.seq, "hash": end.hash, "broken": msgspec.to_builtins(broken), "against": msgspec.to_builtins(wanted)}
+    value = {
+        "ok": broken is None,
+        "entries": end.seq,
+        "hash": end.hash,
+        "broken": msgspec.to_builtins(broken),
+        "against": msgspec.to_builtins(wanted),
+    }
     if broken is None:
         passed = f", through the exported head at {wanted.seq}" if wanted else ""
         told = f"The trail is whole: {end.seq} entries{passed}."
@@ -52,9 +64,10 @@ def head(
     terminal: Terminal,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it there, as JSON.")] = None,
 ) -> int:
-    """Show the end of the trail. Keep it elsewhere: against it a cut-off end can be noticed.
+    """Show the end of the trail, to be kept elsewhere.
 
-    \b
+    Against it a cut-off end can be noticed.
+
     Example: koppel audit head -o head.json
     """
     import msgspec
@@ -82,6 +95,11 @@ def read_head(text: str) -> Head:
     try:
         return msgspec.json.decode(Path(text).expanduser().read_bytes(), type=Head)
     except OSError as error:
-        raise UsageError(f"{text} is no exported head and cannot be read as a file: {error.strerror}.", remedy="Make one with: koppel audit head -o head.json") from None
+        raise UsageError(
+            f"{text} is no exported head and cannot be read as a file: {error.strerror}.",
+            remedy="Make one with: koppel audit head -o head.json",
+        ) from None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise UsageError(f"{text} is no exported head: {error}.", remedy="Make one with: koppel audit head -o head.json") from None
+        raise UsageError(
+            f"{text} is no exported head: {error}.", remedy="Make one with: koppel audit head -o head.json"
+        ) from None

@@ -28,9 +28,10 @@ def check(
     flow: Annotated[str | None, typer.Argument(metavar="[FLOW]", help="One flow's id (default: all flows).")] = None,
     live: Annotated[bool, typer.Option("--live", help="Ask the accounts which fields they really have.")] = False,
 ) -> int:
-    """Check flow files against both sides and against each other. Warnings leave the exit code 0.
+    """Check flow files against both sides and each other.
 
-    \b
+    Warnings leave the exit code 0.
+
     Example: koppel check kvk-exact --live
     """
     import msgspec
@@ -59,7 +60,9 @@ def _human(problems: Sequence[FlowProblem], checked: Sequence[str]) -> Iterator[
     for problem in problems:
         where = f"{problem.file}:{problem.line}:{problem.column}"
         style = "red" if problem.severity == "error" else "yellow"
-        yield Text.assemble((where, "bold"), " ", (f"{problem.severity}: ", style), f"{problem.message} [{problem.code}]")
+        yield Text.assemble(
+            (where, "bold"), " ", (f"{problem.severity}: ", style), f"{problem.message} [{problem.code}]"
+        )
         if problem.suggestion:
             yield Text(f"    {problem.suggestion}", "dim")
     errors = sum(problem.severity == "error" for problem in problems)

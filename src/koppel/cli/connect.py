@@ -29,21 +29,30 @@ def register(app: typer.Typer) -> None:
 def connect(
     terminal: Terminal,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The connection's name, for instance books-nl.")],
-    system: Annotated[str | None, typer.Option("--system", "-s", metavar="SYSTEM", help="Which system it is an account of.")] = None,
-    settings: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given several times.")] = [],  # noqa: B006 - typer reads the default
-    secret_stdin: Annotated[str | None, typer.Option("--secret-stdin", metavar="KEY", help="Read this secret setting from standard input.")] = None,
-    code: Annotated[str | None, typer.Option("--code", metavar="CODE", help="The code from the sign-in, or the whole address it came in.")] = None,
+    system: Annotated[
+        str | None, typer.Option("--system", "-s", metavar="SYSTEM", help="Which system it is an account of.")
+    ] = None,
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given several times.")
+    ] = [],  # noqa: B006 - typer reads the default
+    secret_stdin: Annotated[
+        str | None, typer.Option("--secret-stdin", metavar="KEY", help="Read this secret setting from standard input.")
+    ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option("--code", metavar="CODE", help="The code from the sign-in, or the whole address it came in."),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Do one harmless read and report.")] = False,
-    help_text: Annotated[bool, typer.Option("--help-text", help="How to set up a real account of this system.")] = False,
+    help_text: Annotated[
+        bool, typer.Option("--help-text", help="How to set up a real account of this system.")
+    ] = False,
 ) -> int:
     """Connect an account: settings, sign-in, division. Without options it asks for what is missing.
 
     Secrets may also stand in the environment: KOPPEL_BOOKS_NL_CLIENT_SECRET for the setting client_secret of books-nl.
 
-    \b
     Example: koppel connect register --system kvk
-             koppel connect books-nl --system exact --set client_id=... \\
-                 --set redirect_uri=https://you.example/back --secret-stdin client_secret < secret.txt
+             koppel connect books-nl --system exact --secret-stdin client_secret < secret
              koppel connect books-nl --code 'https://you.example/back?code=...'
              koppel connect books-nl --check
     """
@@ -107,7 +116,9 @@ def _given(system: str, typed: Sequence[str], secret_stdin: str | None) -> dict[
         given[key.strip()] = read_setting(system, key.strip(), value)
     if secret_stdin is not None:
         if secret_stdin not in secret:
-            raise UsageError(f"{secret_stdin!r} is no secret setting.", remedy=f"Secret are: {', '.join(sorted(secret)) or 'none'}.")
+            raise UsageError(
+                f"{secret_stdin!r} is no secret setting.", remedy=f"Secret are: {', '.join(sorted(secret)) or 'none'}."
+            )
         value = sys.stdin.readline().strip()
         if not value:
             raise UsageError(f"Standard input held nothing for {secret_stdin}.")
@@ -115,7 +126,9 @@ def _given(system: str, typed: Sequence[str], secret_stdin: str | None) -> dict[
     return given
 
 
-def _asked(terminal: Terminal, ws: Workspace, name: str, system: str, given: dict[str, Any], *, new: bool) -> dict[str, Any]:
+def _asked(
+    terminal: Terminal, ws: Workspace, name: str, system: str, given: dict[str, Any], *, new: bool
+) -> dict[str, Any]:
     """What is given, and what a person at the terminal adds: everything for a new connection, else what is missing."""
     from koppel.config.settings_form import read_setting, settings_form
     from koppel.model.problem import SetupError, UsageError
@@ -164,7 +177,9 @@ def _question(setting: Setting) -> str:
     if setting.kind == "switch":
         return f"{words} (yes/no)"
     if setting.choices:
-        options = "".join(f"\n  {value}{f'  {meaning}' if meaning else ''}" for value, meaning in setting.choices.items())
+        options = "".join(
+            f"\n  {value}{f'  {meaning}' if meaning else ''}" for value, meaning in setting.choices.items()
+        )
         return f"{words}{options}\n"
     return words if setting.required else f"{words} (Enter leaves it out)"
 
@@ -178,14 +193,18 @@ def _default(setting: Setting) -> str:
 # --- signing in ---------------------------------------------------------------------------------------------------------
 
 
-def _sign_in(terminal: Terminal, ws: Workspace, name: str, code: str | None, *, quiet: bool) -> tuple[bool | None, str | None]:
+def _sign_in(
+    terminal: Terminal, ws: Workspace, name: str, code: str | None, *, quiet: bool
+) -> tuple[bool | None, str | None]:
     """Redeem a code; else give the link, and on a terminal take what is pasted. (None: nothing to sign in to.)"""
     from koppel.model.problem import UsageError
 
     signed_in = ws.signed_in(name)
     if signed_in is None:
         if code is not None:
-            raise UsageError(f"{name} needs no sign-in: its key is a setting.", remedy=f"Try it: koppel connect {name} --check")
+            raise UsageError(
+                f"{name} needs no sign-in: its key is a setting.", remedy=f"Try it: koppel connect {name} --check"
+            )
         return None, None
     if code is not None:
         ws.sign_in(name, code)
@@ -251,7 +270,9 @@ def _value(
     from koppel.config.settings_form import settings_form
 
     connection = ws.connection(name)
-    shown = {s.name: msgspec.to_builtins(getattr(connection.settings, s.name)) for s in settings_form(system) if not s.secret}
+    shown = {
+        s.name: msgspec.to_builtins(getattr(connection.settings, s.name)) for s in settings_form(system) if not s.secret
+    }
     unset = [s.name for s in settings_form(system) if s.chosen_from and shown.get(s.name) is None]
     return {
         "connection": name,

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from koppel.cli.terminal import DONE, LEFT_OVER, Terminal, command, give_json
+
+if TYPE_CHECKING:
+    from koppel.demo.report import Shown
+
+NEXT = (
+    "With your own accounts:",
+    "  koppel init my-books --flow kvk-exact && cd my-books",
+    "  koppel connect register --system kvk       # asks for your KVK API key",
+    "  koppel connect books-nl --system exact     # shows a sign-in link",
+    "  koppel add 12345678 --to books-nl --plan   # what would happen; nothing yet",
+    "Step by step: docs/start.md. In make's .venv the command is .venv/bin/koppel.",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -18,18 +30,34 @@ def register(app: typer.Typer) -> None:
 @command
 def demo(
     terminal: Terminal,
-    keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="Keep the demo's workspace in this folder.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Keep the demo's workspace in this folder.")
+    ] = None,
 ) -> int:
-    """See Koppel work: companies from a made-up register into a made-up ERP, with trouble on the way.
+    """See Koppel work against made-up companies, in five acts.
 
-    \b
+    Everything happens on this machine: a made-up register, a made-up ERP, and trouble on the way.
+
     Example: koppel demo --keep demo-workspace
     """
     import msgspec
 
     from koppel.demo import run_demo
 
-    report = run_demo(keep=keep)
     if terminal.json:
+
+        def follow(shown: Shown) -> None:
+            number, title = getattr(shown, "number", None), getattr(shown, "title", "")
+            if number is not None:
+                terminal.progress(f"{number}. {title}")
+
+        report = run_demo(keep=keep, say=follow)
+        terminal.clear()
         give_json(msgspec.to_builtins(report))
+    else:
+        from koppel.demo.present import Presenter
+
+        present = Presenter()
+        report = run_demo(keep=keep, say=present)
+        present.closing(report, NEXT)
     return DONE if not report.duplicates and not report.lost and report.trail_ok else LEFT_OVER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 from koppel.cli.terminal import DONE, Terminal, command, give_json, write_private
 
 
-class Language(str, Enum):
+class Language(StrEnum):
     """Languages the document comes in."""
 
     en = "en"
@@ -30,9 +30,10 @@ def docs(
     language: Annotated[Language, typer.Option("--language", "-l", help="English or Dutch.")] = Language.en,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the Markdown there.")] = None,
 ) -> int:
-    """Write a flow as a mapping document to read and sign, in Markdown.
+    """Write a flow as a mapping document to read and sign.
 
-    \b
+    It comes in Markdown, in English or Dutch.
+
     Example: koppel docs kvk-exact --language nl -o afspraken.md
     """
     with terminal.workspace() as ws:

@@ -24,12 +24,15 @@ def register(app: typer.Typer) -> None:
 def find(
     terminal: Terminal,
     connection: Annotated[str, typer.Argument(metavar="CONN", help="The connection to search.")],
-    text: Annotated[list[str], typer.Argument(metavar="TEXT...", help="A name, a number, or postcode and house number.")],
+    text: Annotated[
+        list[str], typer.Argument(metavar="TEXT...", help="A name, a number, or postcode and house number.")
+    ],
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")] = 50,
 ) -> int:
-    """Search a register by name, number, or postcode and house number. Exit code 1 when nothing is found.
+    """Search a register by name, number or address.
 
-    \b
+    An address is a postcode and a house number. Exit code 1 when nothing is found.
+
     Example: koppel find register bakkerij korenaar
              koppel find register 3451BJ 12
     """
@@ -43,7 +46,9 @@ def find(
     return DONE if hits else LEFT_OVER
 
 
-def _human(hits: Sequence[Hit], connection: str, wanted: str, limit: int, targets: Sequence[str]) -> Iterator[RenderableType]:
+def _human(
+    hits: Sequence[Hit], connection: str, wanted: str, limit: int, targets: Sequence[str]
+) -> Iterator[RenderableType]:
 
     from koppel.cli.render_plan import grid
     from koppel.cli.words import counted

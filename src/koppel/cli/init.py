@@ -27,12 +27,17 @@ def init(
     folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Where (default: here).")] = None,
     name: Annotated[str | None, typer.Option("--name", help="The workspace's name (default: the folder's).")] = None,
     flow: Annotated[str | None, typer.Option("--flow", metavar="NAME", help="Copy this ready-made flow.")] = None,
-    left: Annotated[str | None, typer.Option("--left", metavar="CONN", help="The connection on the flow's left.")] = None,
-    right: Annotated[str | None, typer.Option("--right", metavar="CONN", help="The connection on the flow's right.")] = None,
+    left: Annotated[
+        str | None, typer.Option("--left", metavar="CONN", help="The connection on the flow's left.")
+    ] = None,
+    right: Annotated[
+        str | None, typer.Option("--right", metavar="CONN", help="The connection on the flow's right.")
+    ] = None,
 ) -> int:
-    """Make a workspace, or add a ready-made flow to one. Lists the ready-made flows.
+    """Make a workspace, or add a ready-made flow to one.
 
-    \b
+    Without --flow it lists the ready-made ones.
+
     Example: koppel init my-books --flow kvk-exact --right books-nl
     """
     from koppel.app import Workspace, ready_made
@@ -79,7 +84,9 @@ def _missing(ws: Workspace) -> list[tuple[str, str]]:
     return sorted(found.items())
 
 
-def _human(ws: Workspace, file: Path | None, flows: Sequence[ReadyMade], missing: Sequence[tuple[str, str]], *, made: bool) -> Iterator[RenderableType]:
+def _human(
+    ws: Workspace, file: Path | None, flows: Sequence[ReadyMade], missing: Sequence[tuple[str, str]], *, made: bool
+) -> Iterator[RenderableType]:
     from rich.text import Text
 
     folder = ws.config.path
@@ -106,5 +113,7 @@ def _human(ws: Workspace, file: Path | None, flows: Sequence[ReadyMade], missing
 def _system(resource: str) -> str:
     from koppel.systems import registry
 
-    fitting = [name for name in registry.names() if resource in {r.name for r in registry.load(name).resources if r.entity}]
+    fitting = [
+        name for name in registry.names() if resource in {r.name for r in registry.load(name).resources if r.entity}
+    ]
     return "|".join(fitting) or "|".join(registry.names())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +12,7 @@ from koppel.cli.terminal import DONE, Terminal, command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from koppel.mapping.flow import Flow
     from koppel.store.trail import Recorded
 
 
@@ -26,9 +27,10 @@ def log(
     run: Annotated[int | None, typer.Option("--run", metavar="N", help="Only what this run did.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many entries.")] = 50,
 ) -> int:
-    """Show the trail: what changed, when, why and by whom; the latest entries come last.
+    """Show what changed, when, why and by whom.
 
-    \b
+    It is read from the trail; the latest entries come last.
+
     Example: koppel log --run 12
     """
     import msgspec
@@ -37,11 +39,12 @@ def log(
         if run is not None:
             ws.run_numbered(run)
         entries = ws.log(run=run, limit=limit)[::-1]
-    terminal.show(msgspec.to_builtins(entries), lambda: _human(entries, limit))
+        flows = {name: loaded.flow for name, loaded in ws.flows.items()}
+    terminal.show(msgspec.to_builtins(entries), lambda: _human(entries, limit, flows))
     return DONE
 
 
-def _human(entries: Sequence[Recorded], limit: int) -> Iterator[RenderableType]:
+def _human(entries: Sequence[Recorded], limit: int, flows: Mapping[str, Flow | None]) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from koppel.cli.render_plan import details, grid
@@ -58,7 +61,11 @@ def _human(entries: Sequence[Recorded], limit: int) -> Iterator[RenderableType]:
     for entry in entries:
         run = f"\nrun {entry.run}" if entry.run else ""
         told = Text(f"{entry.kind} ", "cyan")
-        told.append_text(details(entry_row(entry.kind, entry.data)) if entry.data is not None else Text("(the details were erased)"))
+        told.append_text(
+            details(entry_row(entry.kind, entry.data, flows.get(entry.data.get("flow", ""))))
+            if entry.data is not None
+            else Text("(the details were erased)")
+        )
         table.add_row(str(entry.seq), f"{when(entry.at)}\n{entry.actor}{run}", told)
     yield table
     if len(entries) == limit:

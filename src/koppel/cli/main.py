@@ -37,11 +37,21 @@ from koppel.cli import (
     version,
     why,
 )
-from koppel.cli.terminal import BUG, DONE, LEFT_OVER, SET_UP, STOPPED, JsonOption, QuietOption, WorkspaceOption, give_json
+from koppel.cli.terminal import (
+    BUG,
+    DONE,
+    LEFT_OVER,
+    SET_UP,
+    STOPPED,
+    JsonOption,
+    QuietOption,
+    WorkspaceOption,
+    give_json,
+)
 
 EXIT_CODES = {
     0: "done",
-    1: "done, but something is left for you: parked, asked, refused, stopped by a brake or a limit, not as expected",
+    1: "something is left for you: parked, asked, refused, stopped, unexpected",
     2: "wrong use: what was typed, or a file, is wrong",
     3: "set-up: a connection, right, key or folder is wrong",
     4: "sign in again",
@@ -60,11 +70,20 @@ First steps:
   koppel add 00100104 --to books-nl --plan
 """
 
+ORDER = (
+    "init", "connect", "check", "docs", "find", "add", "plan", "apply", "sync", "runs", "log", "parked", "asks", "why",
+    "audit", "simulate", "torture", "sandbox", "demo", "version",
+)  # fmt: skip
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
 
 
 class Root(TyperGroup):
     """The group of all commands; every way in ends here, so that errors are told in one way."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order a newcomer meets them."""
+        known = super().list_commands(ctx)
+        return sorted(known, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
     def main(
         self,
@@ -124,11 +143,19 @@ def _read(error: Exception) -> tuple[int, str, str]:
         return SET_UP, f"{where}{error.strerror or error}.", "Check the path, its rights and the space on the disk."
     if type(error).__module__.startswith("sqlalchemy.") and type(error).__name__ == "OperationalError":
         said = str(getattr(error, "orig", error)).strip()
-        return SET_UP, f"The store cannot be used: {said}.", "Check the database and the space on the disk, then run again."
+        return (
+            SET_UP,
+            f"The store cannot be used: {said}.",
+            "Check the database and the space on the disk, then run again.",
+        )
     if type(error).__name__ == "LostLease":
         text = "Another worker took this flow over; what was done stays done."
         return LEFT_OVER, text, "Run again when it is finished."
-    return BUG, f"this is a fault in Koppel ({type(error).__name__}).", "Please report it with the lines above; nothing is lost, the next run carries on."
+    return (
+        BUG,
+        f"this is a fault in Koppel ({type(error).__name__}).",
+        "Please report it with the lines above; nothing is lost, the next run carries on.",
+    )
 
 
 app = typer.Typer(
@@ -138,7 +165,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 
 

@@ -21,7 +21,9 @@ def run_all(terminal: Terminal, ws: Workspace, *, refresh: bool, allow: Sequence
     from koppel.model.problem import Bug, KoppelError, UsageError
 
     if not ws.flows:
-        raise UsageError("This workspace has no flow yet.", remedy="Copy a ready-made one: koppel init --flow kvk-exact")
+        raise UsageError(
+            "This workspace has no flow yet.", remedy="Copy a ready-made one: koppel init --flow kvk-exact"
+        )
     results: list[Result] = []
     values: list[Any] = []
     errors: list[tuple[str, KoppelError]] = []
@@ -34,7 +36,12 @@ def run_all(terminal: Terminal, ws: Workspace, *, refresh: bool, allow: Sequence
             raise
         except KoppelError as error:
             errors.append((flow, error))
-            values.append({"flow": flow, "error": {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}})
+            values.append(
+                {
+                    "flow": flow,
+                    "error": {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code},
+                }
+            )
             code = max(code, error.exit_code)
             continue
         results.append(result)

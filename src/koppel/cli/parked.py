@@ -27,9 +27,10 @@ def register(app: typer.Typer) -> None:
 
 @command
 def parked(terminal: Terminal, flow: FlowOption = None) -> int:
-    """List what could not be done, with the reason; `retry` makes it due again.
+    """List what could not be done, with the reason.
 
-    \b
+    `retry` makes it due again.
+
     Example: koppel parked
              koppel parked retry 3 4
     """
@@ -49,31 +50,32 @@ def parked(terminal: Terminal, flow: FlowOption = None) -> int:
 def retry(
     terminal: Terminal,
     numbers: Annotated[list[int] | None, typer.Argument(metavar="[N]...", help="Numbers from `koppel parked`.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything that is parked.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that is parked (as without numbers).")] = False,
 ) -> int:
-    """Make parked records due at the next run, when their cause is mended.
+    """Make parked records due at the next run: those named, or all.
 
-    \b
-    Example: koppel parked retry --all
+    Example: koppel parked retry 3 4
     """
     import msgspec
 
-    from koppel.cli.render_plan import grid
     from koppel.cli.words import counted
     from koppel.model.problem import UsageError
 
-    if bool(numbers) == everything:
-        raise UsageError("Name the numbers to try again, or say --all.", remedy="koppel parked lists them.")
+    if numbers and everything:
+        raise UsageError("Name numbers, or say --all, not both.", remedy="koppel parked lists them.")
     with terminal.workspace() as ws:
         items = ws.retry(numbers or [])
     flows = sorted({item.flow for item in items})
     following = f" Next: koppel sync {flows[0]}" if len(flows) == 1 else ""
-    terminal.show(msgspec.to_builtins(items), lambda: [f"{counted(len(items), 'record')} due at the next run.{following}"])
+    terminal.show(
+        msgspec.to_builtins(items), lambda: [f"{counted(len(items), 'record')} due at the next run.{following}"]
+    )
     return DONE
 
 
 def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
 
+    from koppel.cli.render_plan import grid
     from koppel.cli.words import counted, field_name, when
 
     if not items:
@@ -86,8 +88,16 @@ def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
     for item in items:
         ids = [str(part) for part in (item.body.get("left"), item.body.get("right")) if part]
         record = "\n".join(dict.fromkeys([str(item.body.get("label") or item.native), *ids]))
-        again = f"tried again by itself after {when(item.next_at)}" if item.next_at else "waits for you: koppel parked retry " + str(item.id)
-        field = f"{field_name(item.field)}: " if item.field and not str(item.body.get("text", "")).startswith(item.field) else ""
+        again = (
+            f"tried again by itself after {when(item.next_at)}"
+            if item.next_at
+            else "waits for you: koppel parked retry " + str(item.id)
+        )
+        field = (
+            f"{field_name(item.field)}: "
+            if item.field and not str(item.body.get("text", "")).startswith(item.field)
+            else ""
+        )
         tries = f"; {counted(item.tries, 'try', 'tries')} so far" if item.tries > 1 else ""
         table.add_row(str(item.id), record, f"{field}{item.body.get('text', item.code)}\n{again}{tries}")
     yield table

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from koppel.engine.plan import Plan
     from koppel.mapping.flow import Flow
 
-OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Store the plan, for `koppel apply`.")]
-HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page for people who do not read terminals.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Store the plan, for `koppel apply`.")
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page for people who do not read terminals.")
+]
 AllowOption = Annotated[
     list[str], typer.Option("--allow", metavar="BRAKE", help="Let this brake pass: creates, deletes, share, vanished.")
 ]
@@ -36,11 +40,14 @@ def plan(
     out: OutOption = None,
     html: HtmlOption = None,
     allow: AllowOption = [],  # noqa: B006 - typer reads the default
-    expect_empty: Annotated[bool, typer.Option("--expect-empty", help="Exit with 1 when there is anything to do.")] = False,
+    expect_empty: Annotated[
+        bool, typer.Option("--expect-empty", help="Exit with 1 when there is anything to do.")
+    ] = False,
 ) -> int:
-    """Show what a run would do, with reasons and price; nothing is written to the systems.
+    """Show what a run would do, with reasons and price.
 
-    \b
+    Nothing is written to the systems.
+
     Example: koppel plan kvk-exact -o plan.json --html plan.html
     """
     from koppel.cli.outcome import plan_code

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from koppel.cli.words import field_name, shown
+from koppel.cli.words import STEPS, field_name, shown, sided
 
 if TYPE_CHECKING:
     from koppel.engine.plan import Plan, Planned
     from koppel.mapping.flow import Flow
     from koppel.store.trail import Recorded
 
-ORDER = ("create", "link", "update", "archive", "unlink", "ask", "park", "refuse")
+ORDER = tuple(STEPS)
 OF_ENTRY = {
     "created": "create",
     "linked": "link",
@@ -72,7 +72,9 @@ def plan_rows(plan: Plan, flow: Flow | None) -> tuple[Row, ...]:
 def run_rows(plan: Plan, entries: Iterable[Recorded], flow: Flow | None) -> tuple[Row, ...]:
     """What a run did: its entries in the trail, and the refusals, which change nothing and so are no entries."""
     refused = [step_row(planned, flow) for planned in plan.steps if planned.step.kind == "refuse"]
-    return _in_order([*(entry_row(entry.kind, entry.data or {}) for entry in entries if entry.kind in OF_ENTRY), *refused])
+    return _in_order(
+        [*(entry_row(entry.kind, entry.data or {}, flow) for entry in entries if entry.kind in OF_ENTRY), *refused]
+    )
 
 
 def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -82,15 +84,24 @@ def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
 def step_row(planned: Planned, flow: Flow | None) -> Row:
     """A planned step."""
     step = planned.step
+    left, right = names_of(flow)
     lines: list[Line] = []
     for key, value in step.values.items():
         before = None if step.kind == "create" else shown(step.before.get(key))
-        lines.append(Line(field=field_name(key), before=before, after=shown(value), reason=step.because.get(key, "")))
+        lines.append(
+            Line(
+                field=field_name(key),
+                before=before,
+                after=shown(value),
+                reason=sided(step.because.get(key, ""), left, right),
+            )
+        )
     if step.problem is not None:
-        lines.append(Line(after=str(step.problem), reason=step.because.get(step.field, "") if step.field else ""))
+        reason = step.because.get(step.field, "") if step.field else ""
+        lines.append(Line(after=sided(str(step.problem), left, right), reason=sided(reason, left, right)))
     if step.because.get(""):
-        lines.append(Line(reason=step.because[""]))
-    lines += [Line(after=choice_words(choice), choice=True) for choice in step.choices]
+        lines.append(Line(reason=sided(step.because[""], left, right)))
+    lines += [Line(after=sided(choice_words(choice), left, right), choice=True) for choice in step.choices]
     return Row(kind=step.kind, label=_label(step), where=_where(planned, flow), lines=tuple(lines), calls=planned.calls)
 
 
@@ -98,26 +109,47 @@ def _label(step: Any) -> str:
     return str(step.label or step.left or step.right or "")
 
 
+def names_of(flow: Flow | None) -> tuple[str, str]:
+    """What people call the two sides."""
+    return (flow.left.connection, flow.right.connection) if flow else ("the left", "the right")
+
+
 def _where(planned: Planned, flow: Flow | None) -> tuple[str, ...]:
     step = planned.step
-    left, right = (flow.left.connection, flow.right.connection) if flow else ("left", "right")
-    named = [f"{name} {native}" for name, native in ((left, step.left), (right, step.right)) if native and native not in step.label]
+    left, right = names_of(flow)
+    named = [
+        f"{name} {native}"
+        for name, native in ((left, step.left), (right, step.right))
+        if native and native not in step.label
+    ]
     if step.kind == "create":
         named.append(f"new in {right if step.side == 'right' else left}")
     return tuple(named)
 
 
-def entry_row(kind: str, data: Mapping[str, Any]) -> Row:
+def entry_row(kind: str, data: Mapping[str, Any], flow: Flow | None = None) -> Row:
     """An entry of the trail."""
+    left, right = names_of(flow)
     label = str(data.get("label", "")) or "(erased)"
     refs = [str(data[side]) for side in ("left", "right") if data.get(side)]
     where = tuple(ref.replace(":", " ", 1).replace(":", " ", 1) for ref in refs if ref.rpartition(":")[2] not in label)
     lines: list[Line] = []
     for key, change in data.get("fields", {}).items():
-        before = None if kind in ("created", "refused") and change.get("before") is None else shown(change.get("before"))
-        lines.append(Line(field=field_name(key), before=before, after=shown(change.get("after")), reason=str(change.get("because") or "")))
+        before = (
+            None if kind in ("created", "refused") and change.get("before") is None else shown(change.get("before"))
+        )
+        lines.append(
+            Line(
+                field=field_name(key),
+                before=before,
+                after=shown(change.get("after")),
+                reason=sided(str(change.get("because") or ""), left, right),
+            )
+        )
     for key, both in data.get("kept", {}).items():
-        lines.append(Line(field=field_name(key), after=f"{shown(both[0])} and {shown(both[-1])} were taken for the same"))
+        lines.append(
+            Line(field=field_name(key), after=f"{shown(both[0])} and {shown(both[-1])} were taken for the same")
+        )
     problem = data.get("problem") or {}
     if problem.get("text"):
         vendor = problem.get("vendor_text")
@@ -130,7 +162,7 @@ def entry_row(kind: str, data: Mapping[str, Any]) -> Row:
     if data.get("by_probe"):
         lines.append(Line(reason="its reply was lost; it was found to have arrived"))
     if data.get("because"):
-        lines.append(Line(reason=str(data["because"])))
+        lines.append(Line(reason=sided(str(data["because"]), left, right)))
     return Row(kind=OF_ENTRY.get(kind, kind), label=label, where=where, lines=tuple(lines))
 
 

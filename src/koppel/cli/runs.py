@@ -28,7 +28,6 @@ def runs(
 ) -> int:
     """List the latest runs, newest first.
 
-    \b
     Example: koppel runs --flow kvk-exact
     """
     import msgspec

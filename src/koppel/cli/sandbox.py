@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Made-up KVK and ERP on this machine, to try things without a real account.")
+    group = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help="Imitations of all systems, to try things on.",
+    )
     group.command("up")(up)
     group.callback()(_only)
     app.add_typer(group, name="sandbox")
@@ -30,14 +34,22 @@ def up(
     terminal: Terminal,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same world.")] = 1,
-    companies: Annotated[int, typer.Option("--companies", min=1, help="Companies in the register; about two thirds are relations in the ERP too.")] = 25,
-    still: Annotated[bool, typer.Option("--still", help="A clock that stands still until it is moved at /_sandbox/clock.")] = False,
+    companies: Annotated[
+        int,
+        typer.Option(
+            "--companies", min=1, help="Companies in the register; about two thirds are relations in the ERP too."
+        ),
+    ] = 25,
+    still: Annotated[
+        bool, typer.Option("--still", help="A clock that stands still until it is moved at /_sandbox/clock.")
+    ] = False,
 ) -> int:
-    """Serve the sandboxes of all systems on 127.0.0.1 until Ctrl-C or SIGTERM.
+    """Serve the sandboxes of all systems on 127.0.0.1.
+
+    They are served until Ctrl-C or SIGTERM.
 
     With --json one line is printed when they are ready: addresses, made-up keys, numbers that exist.
 
-    \b
     Example: koppel sandbox up --port 8090 --companies 200
     """
     import time

@@ -27,16 +27,21 @@ def register(app: typer.Typer) -> None:
 def simulate(
     terminal: Terminal,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many worlds.")] = 20,
-    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="The first world's seed; the others follow.")] = 1,
+    first_seed: Annotated[
+        int, typer.Option("--first-seed", min=0, help="The first world's seed; the others follow.")
+    ] = 1,
     kind: Annotated[str | None, typer.Option("--kind", help="Only worlds of this kind.")] = None,
-    mutant: Annotated[str | None, typer.Option("--mutant", help="Switch this law off: the simulation must notice.")] = None,
+    mutant: Annotated[
+        str | None, typer.Option("--mutant", help="Switch this law off: the simulation must notice.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes (default: one per core).")] = None,
 ) -> int:
-    """Live through seeded worlds with faults and kills, and check every law. Exit code 1 when one is broken.
+    """Check every law in seeded worlds with faults and kills.
+
+    Exit code 1 when one is broken.
 
     A failing seed replays identically: koppel simulate --seeds 1 --first-seed SEED
 
-    \b
     Example: koppel simulate --seeds 200 --first-seed 1000
     """
     import msgspec
@@ -53,7 +58,9 @@ def simulate(
     size = PART * processes
     report: Report | None = None
     for start in range(first_seed, first_seed + seeds, size):
-        part = live_through(range(start, min(start + size, first_seed + seeds)), mutant=mutant, kind=kind, jobs=processes)
+        part = live_through(
+            range(start, min(start + size, first_seed + seeds)), mutant=mutant, kind=kind, jobs=processes
+        )
         report = added(report, part) if report else part
         terminal.progress(f"{report.seeds} of {seeds} worlds, {report.green} green")
     assert report is not None
@@ -68,7 +75,9 @@ def added(one: Report, two: Report) -> Report:
     sums: dict[str, Any] = {}
     for name in one.__struct_fields__:
         left, right = getattr(one, name), getattr(two, name)
-        sums[name] = left | right if isinstance(left, dict) else left if isinstance(left, str) or left is None else left + right
+        sums[name] = (
+            left | right if isinstance(left, dict) else left if isinstance(left, str) or left is None else left + right
+        )
     return msgspec.structs.replace(one, **sums)
 
 

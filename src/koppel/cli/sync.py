@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 MOST = 5_000  # entries shown of one run; all of them are in the trail
 
-RunHtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the run as a page for people who do not read terminals.")]
+RunHtmlOption = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write the run as a page for people who do not read terminals."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,13 +41,14 @@ def sync(
     allow: AllowOption = [],  # noqa: B006 - typer reads the default
     html: RunHtmlOption = None,
 ) -> int:
-    """Bring a flow up to date: plan it and do it, under its brakes.
+    """Bring a flow up to date: plan it and do it.
+
+    Its brakes hold: see --allow.
 
     With --all, one flow that fails does not keep the others from running.
 
-    \b
     Example: koppel sync kvk-exact
-    Nightly: koppel sync --all --quiet
+             koppel sync --all --quiet
     """
     from koppel.cli.many import run_all
     from koppel.model.problem import UsageError

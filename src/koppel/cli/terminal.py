@@ -10,7 +10,7 @@ import inspect
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -117,7 +117,7 @@ class Terminal:
     # --- the workspace ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def workspace(self) -> Iterator[Workspace]:
+    def workspace(self) -> Generator[Workspace]:
         """The workspace that is meant. Raises SetupError."""
         from koppel.app import Workspace
 
@@ -151,6 +151,12 @@ def write_private(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}.", remedy="Name another file.") from None
 
 
+def as_help(text: str) -> str:
+    """A docstring as `--help` shows it: paragraphs that begin with Example keep their lines."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(f"\b\n{part}" if part.startswith("Example") else part for part in paragraphs)
+
+
 def command(function: Callable[..., int | None]) -> Callable[..., int]:
     """Give a command the options every command has, and a Terminal as its first argument. It returns its exit code."""
     signature = inspect.signature(function, eval_str=True)
@@ -180,6 +186,7 @@ def command(function: Callable[..., int | None]) -> Callable[..., int]:
         inspect.Parameter("quiet", kind, annotation=QuietOption, default=False),
     ]
     parameters = [*(parameter.replace(kind=kind) for parameter in own), *added]
+    wrapped.__doc__ = as_help(function.__doc__ or "")
     wrapped.__signature__ = signature.replace(parameters=parameters, return_annotation=int)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return wrapped

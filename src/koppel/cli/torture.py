@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,8 @@ from koppel.cli.terminal import DONE, LEFT_OVER, Terminal, command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from koppel.testing.torture import TortureReport
 
 
 def register(app: typer.Typer) -> None:
@@ -23,31 +25,46 @@ def torture(
     terminal: Terminal,
     kills: Annotated[int, typer.Option("--kills", min=1, help="How many processes are killed.")] = 25,
     seed: Annotated[int, typer.Option("--seed", help="The same seed kills at the same points.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Worlds that share the kills, at the same time.")] = 1,
 ) -> int:
-    """Kill real runs with SIGKILL at every kind of moment, and count what is doubled or lost. Exit code 1 when anything is.
+    """Kill real runs, and count what is doubled or lost.
 
-    \b
+    They are killed with SIGKILL at every kind of moment. Exit code 1 when anything is doubled or lost.
+
     Example: koppel torture --kills 25 --seed 7
     """
     import msgspec
 
     from koppel.testing.torture import torture as kill_many
 
-    value: dict[str, Any] = msgspec.to_builtins(kill_many(kills, seed=seed, tell=terminal.progress))
-    terminal.show(value, lambda: _human(value))
-    return LEFT_OVER if value["duplicated"] or value["lost"] else DONE
+    report = kill_many(kills, seed=seed, jobs=jobs, tell=terminal.progress)
+    terminal.show(msgspec.to_builtins(report), lambda: _human(report))
+    return DONE if fine(report) else LEFT_OVER
 
 
-def _human(value: dict[str, Any]) -> Iterator[RenderableType]:
-    from rich.table import Table
+def fine(report: TortureReport) -> bool:
+    """Whether nothing was doubled, lost, wrong or left out of the trail."""
+    wrong = report.duplicated or report.lost or report.wrong_fields or report.unrecorded or report.restless
+    return report.trail_ok and not wrong
+
+
+def _human(report: TortureReport) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    table = Table(expand=False)
-    table.add_column("killed at")
-    table.add_column("times", justify="right")
-    for point, times in sorted(value["by_point"].items()):
+    from koppel.cli.render_plan import grid
+
+    table = grid(lines=False)
+    table.add_column("killed at", ratio=1, overflow="fold")
+    table.add_column("times", justify="right", no_wrap=True)
+    for point, times in sorted(report.by_point.items()):
         table.add_row(point, str(times))
     yield table
-    fine = not value["duplicated"] and not value["lost"]
-    told = f"{value['kills']} kills: {value['duplicated']} doubled, {value['lost']} lost."
-    yield Text(told, "green" if fine else "bold red")
+    style = "green" if fine(report) else "bold red"
+    yield Text(f"{report.kills} kills in {report.runs} runs: {report.duplicated} doubled, {report.lost} lost.", style)
+    trail = "whole" if report.trail_ok else "broken"
+    yield (
+        f"{report.wrong_fields} wrong fields, {report.unrecorded} writes not recorded, {report.restless} needless writes "
+        f"at rest; the trail is {trail}; somebody had to sign in again {report.sign_ins} times."
+    )
+    for finding in report.findings:
+        yield Text(finding, "red")

@@ -14,9 +14,8 @@ def register(app: typer.Typer) -> None:
 
 @command
 def version(terminal: Terminal) -> int:
-    """Show the version, the Python it runs on, and the installed systems.
+    """Show the version and the installed systems.
 
-    \b
     Example: koppel version --json
     """
     import platform

@@ -26,9 +26,10 @@ def why(
     ref: Annotated[str, typer.Argument(metavar="REF", help="connection:resource:id, or a KVK number.")],
     field: Annotated[str | None, typer.Argument(metavar="[FIELD]", help="One field, for instance address.")] = None,
 ) -> int:
-    """Tell why a record, or one field of it, is as it is, or why nothing happened. Exit code 1 when it was never seen.
+    """Tell why a record, or one field of it, is as it is.
 
-    \b
+    Or why nothing happened to it. Exit code 1 when it was never seen.
+
     Example: koppel why 00100104 address
     """
     import msgspec

@@ -9,7 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 Json = Any
+BLANK = "(empty)"
 ZONE = ZoneInfo("Europe/Amsterdam")
+
 
 def shown(value: Json) -> str:
     """A value on one line.
@@ -20,7 +22,7 @@ def shown(value: Json) -> str:
     ('(empty)', 'yes', 'a, b')
     """
     if value is None or value in ("", [], {}, ()):
-        return "(empty)"
+        return BLANK
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
@@ -39,7 +41,7 @@ def _address(value: Mapping[str, Json]) -> str:
         first = " ".join(str(value[part]) for part in ("street", "number", "suffix") if value.get(part))
     town = " ".join(str(value[part]) for part in ("postcode", "city") if value.get(part))
     parts = (first, town, value.get("region"), value.get("country"))
-    return ", ".join(str(part) for part in parts if part) or "(empty)"
+    return ", ".join(str(part) for part in parts if part) or BLANK
 
 
 def _pairs(value: Mapping[str, Json]) -> str:
@@ -85,9 +87,9 @@ def euros(amount: str) -> str:
 
 STEPS = {
     "create": "created",
+    "link": "linked",
     "update": "updated",
     "archive": "archived",
-    "link": "linked",
     "unlink": "unlinked",
     "ask": "asked",
     "park": "parked",
@@ -105,3 +107,12 @@ def tally(counts: Mapping[str, Json], *, done: bool = False) -> str:
     """
     parts = [f"{counts[kind]} {word if done else f'to {kind}'}" for kind, word in STEPS.items() if counts.get(kind)]
     return ", ".join(parts) or "nothing"
+
+
+def sided(text: str, left: str, right: str) -> str:
+    """Left and right by the names people gave them.
+
+    >>> sided("first contact: different; the left owns it", "register", "books-nl")
+    'first contact: different; register owns it'
+    """
+    return text.replace("the left", left).replace("the right", right)

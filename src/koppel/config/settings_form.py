@@ -31,8 +31,8 @@ class Setting(msgspec.Struct, frozen=True):
 
 def settings_form(system: str) -> tuple[Setting, ...]:
     """The form of a system, in the order to ask. Raises SetupError for a system that is not installed."""
-    fields = msgspec.inspect.type_info(registry.load(system).settings).fields  # type: ignore[attr-defined]
-    rows = [(_order(field, number), _setting(field)) for number, field in enumerate(fields)]
+    known: Any = msgspec.inspect.type_info(registry.load(system).settings)
+    rows = [(_order(field, number), _setting(field)) for number, field in enumerate(known.fields)]
     return tuple(setting for _, setting in sorted(rows, key=lambda row: row[0]))
 
 

@@ -124,11 +124,8 @@ def _connection(name: str, entry: Any, file: Path) -> ConnectionConfig:
 
 def secret_fields(system: str) -> tuple[str, ...]:
     """Names of a system's settings that are secret."""
-    return tuple(
-        field.name
-        for field in msgspec.inspect.type_info(registry.load(system).settings).fields
-        if _extra(field).get("secret")
-    )  # type: ignore[attr-defined]
+    known: Any = msgspec.inspect.type_info(registry.load(system).settings)
+    return tuple(field.name for field in known.fields if _extra(field).get("secret"))
 
 
 def _extra(field: Any) -> Mapping[str, Json]:
