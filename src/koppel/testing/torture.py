@@ -202,13 +202,14 @@ class _World:
 
     def _survey(self) -> tuple[str, ...]:
         """Runs that survive tell which points there are on the way, besides the engine's own."""
-        seen: set[str] = set(POINTS)
-        for _ in range(2):
+        seen: set[str] = set()
+        for first in (True, False):
             self._happen()
             self._lose_a_reply()
             self._end_a_company()
-            seen |= set(self._run(Order()).passed)
-        return tuple(sorted(seen)) + OUTSIDE
+            passed = self._run(Order()).passed
+            seen = set() if first else set(passed)  # a first run reads what no later one does
+        return tuple(sorted({*POINTS, *seen})) + OUTSIDE
 
     def _targets(self, points: tuple[str, ...]) -> Iterator[str]:
         """Every point in turn, in an order the seed chooses anew each round."""
@@ -224,7 +225,7 @@ class _World:
     def _kill_at(self, point: str) -> None:
         for _ in range(TRIES):
             self._happen()
-            if "probe" in point or "find" in point or self.random.random() < 0.1:
+            if "probe" in point or "crm/Accounts" in point or self.random.random() < 0.1:  # what became of it is asked
                 self._lose_a_reply()
             if "zoeken" in point:
                 self._end_a_company()
