@@ -120,9 +120,7 @@ def drop_base(db: Db, flow: str, left_native: str, right_native: str) -> None:
 def agreed_fields(db: Db, ids: Iterable[str]) -> dict[str, set[str]]:
     """By subject: the canonical fields that some flow has agreed on, or is writing, for any of its pairs."""
     found: dict[str, set[str]] = {}
-    rows = db.rows(
-        f"select subject, body from bases where subject in (select v from {db.values()})", list=as_list(ids)
-    )
+    rows = db.rows(f"select subject, body from bases where subject in (select v from {db.values()})", list=as_list(ids))
     for subject, body in rows:
         base = msgspec.json.decode(db.vault.unseal(body), type=Base)
         keys = {*base.left, *base.right, *base.written_left, *base.written_right}

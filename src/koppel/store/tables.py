@@ -241,3 +241,12 @@ budgets = _table(
     _time("reset_at"),
     rowid=False,
 )
+
+hints = _table(
+    "hints",
+    _big("stream", pk=True),
+    _text("native", pk=True),
+    _time("at"),
+    _time("not_before", null=True),
+    rowid=False,
+)
