@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,8 +32,7 @@ FLOW = (files("koppel.systems.exact") / "flows" / "kvk-exact.toml").read_text("u
 FREELY = ("creates", "share", "vanished")
 
 
-class Killed(BaseException):
-    """The process ends here: nothing after it runs, not even what mends errors."""
+DEAD: list[Any] = []  # what a killed process left behind is never resumed, so it must not be collected either
 
 
 class Desk:
@@ -67,7 +65,7 @@ class Desk:
         desk = self
 
         class Wire:
-            async def send(self, request: Any, *, timeout: float) -> Any:
+            async def send(self, request: Any, *, timeout: float) -> Any:  # noqa: ASYNC109
                 return desk.host.handle(request)
 
         class Clock:
@@ -93,7 +91,8 @@ class Desk:
             self.stop = (name, self.stop[1] - 1)
             if self.stop[1] < 0:
                 self.stop = None
-                raise Killed(name)
+                self._killed.set_result(None)
+                await asyncio.get_running_loop().create_future()  # for ever: nothing after it runs, no `finally` either
 
     def connection(self, system: str, name: str, **settings: Any) -> Connection:
         found = SYSTEMS[system].load()
@@ -129,18 +128,28 @@ class Desk:
         options = {"override": FREELY} | options
         return self.do(engine.apply_plan(self.ports, self.flow, plan, Options(**options)))
 
-    def killed_at(self, point: str, passing: int = 0) -> bool:
-        """Run, and be killed there; False when the run never came there. The next worker is another process."""
+    def killed_at(self, point: str, passing: int = 0, *, wait: float = 700.0, **options: Any) -> bool:
+        """Run, and be killed there; False when the run never came there. The next worker is another process, that comes when
+        the leases of the dead one have run out."""
         self.stop = (point, passing)
-        try:
-            self.sync()
-        except Killed:
-            self.ports = self.new_ports(f"{self.ports.worker}'")
-            self.later(700.0)
-            return True
-        finally:
-            self.stop = None
-        return False
+        loop = asyncio.new_event_loop()
+        self._killed = loop.create_future()
+        options = {"override": FREELY} | options
+        run = loop.create_task(engine.sync_flow(self.ports, self.flow, Options(**options)))
+        DEAD.append((loop, run))
+
+        async def until() -> None:
+            await asyncio.wait({run, self._killed}, return_when=asyncio.FIRST_COMPLETED)
+
+        loop.run_until_complete(until())
+        self.stop = None
+        if run.done():
+            loop.close()
+            run.result()
+            return False
+        self.ports = self.new_ports(f"{self.ports.worker}'")
+        self.later(wait)
+        return True
 
     def edit_flow(self, old: str, new: str) -> None:
         assert old in FLOW
@@ -231,6 +240,7 @@ def make_desk() -> Iterator[MakeDesk]:
         desk.store.close()
 
 
-@pytest.fixture
-def here() -> Path:
-    return Path(__file__).parent
+@pytest.fixture(scope="session")
+def new_desk() -> type[Desk]:
+    """The class itself, for what is made once for several tests."""
+    return Desk
