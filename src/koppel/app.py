@@ -305,7 +305,7 @@ class Workspace:
         async def asked(ports: Ports) -> Checked:
             sender = Sender(ports)
             reached = await sender.run(connection, system.accounts(connection.site(ports.clock.now())))
-            _chosen_is_reached(connection, reached)
+            reached_or_raise(connection, reached)
             if sender.calls:
                 return Checked(name, system.name, "what this login can reach", reached, sender.calls.total())
             for resource in system.resources:
@@ -508,8 +508,7 @@ class Workspace:
         flow = self._flow_into(to)
         taken, refused, notes = read_numbers(numbers)
         if not taken:
-            first = next(iter(refused.items()), ("", "no number was given"))
-            raise UsageError(f"{first[1]}", remedy="Nothing was taken in.")
+            raise UsageError(f"{'; '.join(refused.values()) or 'No number was given'}.", remedy="Nothing was taken in.")
         options = self._options(allow=allow, light=True, only=tuple(taken))
         if plan_only:
 
@@ -533,7 +532,7 @@ class Workspace:
         flow = self._flow_into(to)
         taken, refused, notes = read_numbers(numbers)
         if not taken:
-            raise UsageError(next(iter(refused.values()), "no number was given"), remedy="Nothing was taken in.")
+            raise UsageError(f"{'; '.join(refused.values()) or 'No number was given'}.", remedy="Nothing was taken in.")
         self._with_ports(lambda ports: engine.take(ports, flow, taken))
         return Added(flow.id, tuple(taken), refused, notes)
 
@@ -746,7 +745,7 @@ class Workspace:
                 raise UsageError(f"{error}.", remedy="For instance: register:companies:00100104") from None
         taken, refused, _ = read_numbers([text])
         if not taken:
-            raise UsageError(refused[text], remedy="Or name a record: connection:resource:id")
+            raise UsageError(f"{refused[text]}.", remedy="Or name a record: connection:resource:id")
         ends = sorted({str(f.flow.left) for f in self.flows.values() if f.flow and f.flow.scope.take != "all"})
         if len(ends) != 1:
             raise UsageError("Say where the record is.", remedy="For instance: register:companies:00100104")
@@ -816,10 +815,12 @@ def _as_error(name: str, problem: Problem) -> KoppelError:
     return UsageError(f"{name}: {problem}")
 
 
-def _chosen_is_reached(connection: Connection, reached: Sequence[tuple[str, str]]) -> None:
-    """Refuse a setting that was to be chosen from what the login reaches and is not among it."""
+def reached_or_raise(
+    connection: Connection, reached: Sequence[tuple[str, str]], chosen_now: Mapping[str, Json] | None = None
+) -> None:
+    """Raise SetupError for a setting that was to be chosen from what the login reaches and is not among it."""
     for setting in settings_form(connection.system.name):
-        chosen = getattr(connection.settings, setting.name, None)
+        chosen = (chosen_now or {}).get(setting.name, getattr(connection.settings, setting.name, None))
         if setting.chosen_from == "accounts" and reached and chosen is not None:
             ids = [id_ for id_, _ in reached]
             if str(chosen) not in ids:
@@ -889,7 +890,9 @@ def read_plan(path: Path) -> Plan:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", remedy="Make a plan with `koppel plan FLOW -o plan.json`."
+        ) from None
     return plans.decode(data, file=str(path))
 
 

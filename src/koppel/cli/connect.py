@@ -60,24 +60,20 @@ def connect(
 
     with terminal.workspace() as ws:
         known = ws.config.connections.get(name)
-        chosen = system or (known.system if known else None)
-        if chosen is None:
-            chosen = _ask_system(terminal, name)
+        chosen = system or (known.system if known else None) or _ask_system(terminal, name)
         if help_text:
             return _help(terminal, chosen)
-        if known is not None and system not in (None, known.system):
+        if known is not None and chosen != known.system:
             raise UsageError(
                 f"{name} is a connection of {known.system} already.",
                 remedy=f"Choose another name, or remove [connections.{name}] from koppel.toml first.",
             )
         given = _given(chosen, settings, secret_stdin)
-        only_sign_in = code is not None or check
-        if known is None or given or not only_sign_in:
+        if known is None or given or (code is None and not check):
             given = _asked(terminal, ws, name, chosen, given, new=known is None)
-            if known is None or given:
-                ws.connect(name, system=chosen, settings=given)
-        signed_in, url = _sign_in(terminal, ws, name, code, quiet=check)
-        accounts = _accounts(ws, name, signed_in=signed_in, wanted=code is not None or url is not None)
+            _keep(ws, name, chosen, given, new=known is None)
+        signed_in, url, fresh = _sign_in(terminal, ws, name, code, quiet=check)
+        accounts = _accounts(ws, name, signed_in=signed_in, fresh=fresh)
         _choose(terminal, ws, name, chosen, accounts)
         checked = ws.check_connection(name) if check else None
         value = _value(ws, name, chosen, signed_in=signed_in, url=url, accounts=accounts, checked=checked)
@@ -164,6 +160,31 @@ def _asked(
     return answers
 
 
+def _keep(ws: Workspace, name: str, system: str, given: dict[str, Any], *, new: bool) -> None:
+    """Store settings, when there are any to store. Raises UsageError before anything is written."""
+    from koppel.app import reached_or_raise
+    from koppel.config.settings_form import settings_form
+    from koppel.model.problem import SetupError, UsageError
+
+    form = settings_form(system)
+    missing = [s for s in form if new and s.required and s.name not in given and not _in_environment(name, s)]
+    if missing:
+        ways = (f"--secret-stdin {s.name}" if s.secret else f"--set {s.name}=..." for s in missing)
+        told = ", ".join(f"{s.name} ({s.title})" for s in missing)
+        raise UsageError(
+            f"{name} lacks: {told}.", remedy=f"Give them: koppel connect {name} --system {system} {' '.join(ways)}"
+        )
+    chosen = [s for s in form if s.chosen_from == "accounts" and given.get(s.name) is not None]
+    if chosen and not new and ws.signed_in(name):
+        reached_or_raise(ws.connection(name), ws.accounts(name), {s.name: given[s.name] for s in chosen})
+    if not (new or given):
+        return
+    try:
+        ws.connect(name, system=system, settings=given)
+    except SetupError as error:
+        raise UsageError(error.message, remedy="Nothing was stored; mend what was given.") from None
+
+
 def _in_environment(name: str, setting: Setting) -> bool:
     import os
 
@@ -195,42 +216,47 @@ def _default(setting: Setting) -> str:
 
 def _sign_in(
     terminal: Terminal, ws: Workspace, name: str, code: str | None, *, quiet: bool
-) -> tuple[bool | None, str | None]:
-    """Redeem a code; else give the link, and on a terminal take what is pasted. (None: nothing to sign in to.)"""
+) -> tuple[bool | None, str | None, bool]:
+    """Redeem a code; else give the link, and on a terminal take what is pasted.
+
+    Gives whether somebody is signed in (None: there is nothing to sign in to), the link, and whether it just happened.
+    """
     from koppel.model.problem import UsageError
 
     signed_in = ws.signed_in(name)
     if signed_in is None:
         if code is not None:
-            raise UsageError(
-                f"{name} needs no sign-in: its key is a setting.", remedy=f"Try it: koppel connect {name} --check"
-            )
-        return None, None
+            raise UsageError(f"{name} needs no sign-in.", remedy=f"Try it: koppel connect {name} --check")
+        return None, None, False
     if code is not None:
         ws.sign_in(name, code)
-        return True, None
+        return True, None, True
     if quiet:
-        return signed_in, None
+        return signed_in, None, False
     url = ws.sign_in_url(name)
     if terminal.can_ask and url is not None:
-        terminal.note(f"Open this address, sign in and allow the app:\n\n{url}\n")
-        pasted = terminal.ask("Paste the address you land on, or its code (Enter: later)")
+        terminal.note("Open this address, sign in and allow the app:\n")
+        terminal.copyable(url)
+        pasted = terminal.ask("\nPaste the address you land on, or its code (Enter: later)")
         if pasted:
             ws.sign_in(name, pasted)
-            return True, None
-    return signed_in, url
+            return True, None, True
+    return signed_in, url, False
 
 
-def _accounts(ws: Workspace, name: str, *, signed_in: bool | None, wanted: bool) -> tuple[tuple[str, str], ...]:
-    """What a fresh login reaches, when something must be chosen from it."""
+def _accounts(ws: Workspace, name: str, *, signed_in: bool | None, fresh: bool) -> tuple[tuple[str, str], ...]:
+    """What a login reaches, when it is fresh or something must still be chosen from it."""
+    from koppel.app import reached_or_raise
     from koppel.config.settings_form import settings_form
 
     connection = ws.connection(name)
     choosing = [s for s in settings_form(connection.system.name) if s.chosen_from == "accounts"]
     unset = any(getattr(connection.settings, setting.name, None) is None for setting in choosing)
-    if not choosing or not signed_in or not (unset or wanted):
+    if not choosing or not signed_in or not (unset or fresh):
         return ()
-    return ws.accounts(name)
+    accounts = ws.accounts(name)
+    reached_or_raise(connection, accounts)
+    return accounts
 
 
 def _choose(terminal: Terminal, ws: Workspace, name: str, system: str, accounts: Sequence[tuple[str, str]]) -> None:
@@ -270,14 +296,14 @@ def _value(
     from koppel.config.settings_form import settings_form
 
     connection = ws.connection(name)
-    shown = {
+    plain = {
         s.name: msgspec.to_builtins(getattr(connection.settings, s.name)) for s in settings_form(system) if not s.secret
     }
-    unset = [s.name for s in settings_form(system) if s.chosen_from and shown.get(s.name) is None]
+    unset = [s.name for s in settings_form(system) if s.chosen_from and plain.get(s.name) is None]
     return {
         "connection": name,
         "system": system,
-        "settings": shown,
+        "settings": plain,
         "secrets": [s.name for s in settings_form(system) if s.secret],
         "signed_in": signed_in,
         "sign_in_url": url if not signed_in else None,
@@ -290,13 +316,13 @@ def _value(
 def _human(value: dict[str, Any], checked: Checked | None) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    from koppel.cli.words import counted
+    from koppel.cli.words import counted, shown
 
     name = value["connection"]
     yield f"{name} is an account of {value['system']}."
     for key, setting in value["settings"].items():
         if setting not in (None, ""):
-            yield Unbroken(f"  {key}: {setting}")
+            yield Unbroken(f"  {key}: {shown(setting)}")
     for key in value["secrets"]:
         yield f"  {key}: kept sealed, not shown"
     if value["accounts"]:

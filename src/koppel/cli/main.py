@@ -123,6 +123,7 @@ def tell(error: Exception, *, json: bool = False) -> int:
         code, message, remedy = int(getattr(error, "exit_code", 2)), str(getattr(error, "message", error)), ""
     else:
         code, message, remedy = _read(error)
+        message = message.removesuffix(".") if message.endswith(".).") else message
         if code == BUG:
             traceback.print_exception(error, file=sys.stderr)
         print(f"koppel: {message}", file=sys.stderr)

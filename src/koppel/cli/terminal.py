@@ -78,6 +78,11 @@ class Terminal:
         if not self.quiet:
             self.console(sys.stderr).print(text)
 
+    def copyable(self, text: str) -> None:
+        """A line to be copied, such as an address: it stands by itself and is never broken."""
+        self.clear()
+        print(text, file=sys.stderr, flush=True)
+
     def complain(self, message: str, remedy: str = "") -> None:
         """Something that went wrong beside the rest; said even when quiet."""
         self.clear()

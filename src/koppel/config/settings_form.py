@@ -51,8 +51,18 @@ def read_setting(system: str, name: str, text: str) -> Json:
             value = msgspec.convert(words[text.lower()], field.type, strict=False)
         except (KeyError, msgspec.ValidationError):
             shown = "what was given" if _extra(field.type).get("secret") else repr(text)
-            raise UsageError(f"The setting {name} cannot be {shown}: {error}.") from None
+            remedy = takes(next(setting for setting in settings_form(system) if setting.name == name))
+            raise UsageError(f"The setting {name} cannot be {shown}.", remedy=remedy or f"{error}.") from None
     return msgspec.to_builtins(value)
+
+
+def takes(setting: Setting) -> str:
+    """What may be typed for a setting, in words; empty for free text."""
+    if setting.kind == "switch":
+        return "It takes yes or no."
+    if setting.kind == "number":
+        return "It takes a whole number."
+    return f"It takes one of: {', '.join(setting.choices)}." if setting.choices else ""
 
 
 def _setting(field: Any) -> Setting:
@@ -75,8 +85,15 @@ def _setting(field: Any) -> Setting:
         open_choices=bool(extra.get("open")),
         advanced=bool(extra.get("advanced")),
         chosen_from=str(extra.get("from", "")),
-        kind="switch" if isinstance(kind, msgspec.inspect.BoolType) else "text",
+        kind=_kind(kind),
     )
+
+
+def _kind(kind: Any) -> str:
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    if any(isinstance(one, msgspec.inspect.BoolType) for one in kinds):
+        return "switch"
+    return "number" if any(isinstance(one, msgspec.inspect.IntType) for one in kinds) else "text"
 
 
 def _order(field: Any, number: int) -> int:
