@@ -101,7 +101,7 @@ def postgres() -> Iterator[str]:
                 cwd=room,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, before any thread of ours exists
                 **runs_as,
             )
         try:

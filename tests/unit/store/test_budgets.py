@@ -119,8 +119,7 @@ def test_workers_that_spend_at_once_share_one_account(opened):
 
     def spend(store):
         line.wait()
-        for _ in range(10):
-            answers.append(_spend(store, 0.0, allowed=25))
+        answers.extend([_spend(store, 0.0, allowed=25) for _ in range(10)])
 
     threads = [threading.Thread(target=spend, args=(store,)) for store in stores]
     for thread in threads:

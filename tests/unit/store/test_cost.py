@@ -98,7 +98,7 @@ ACTS = {
     "the fast path from the right": lambda db, ids: flows.unsettled(db, "f", "right", 1, NATIVES),
     "members by record": lambda db, ids: subjects.of_records(db, 1, NATIVES),
     "members by subject": lambda db, ids: subjects.of_subjects(db, 1, ids),
-    "keys of subjects": lambda db, ids: subjects.keys(db, ids),
+    "keys of subjects": subjects.keys,
     "the trail of a subject": lambda db, ids: trail.read(db, subject=ids[0]),
     "writing the trail": lambda db, ids: trail.append(db, [Entry(1.0, "a", "k", {}, 1, None, i) for i in ids]),
     "work about records": lambda db, ids: work.about(db, "f", "left", NATIVES),
