@@ -485,7 +485,10 @@ def settle_views(
         natives = [view.own.native for view in views if view.anchor == side]
         # a record named on one side may have been looked at from the other
         over_with = dict.fromkeys([*natives, *(looked[side] if looked else ())])
+        asked = due.among(db, frame.flow.id, side, over_with)
         due.done(db, frame.flow.id, side, [native for native in over_with if native not in waiting[side]], upto=upto)
+        if side == "left":
+            _still_on_their_way(db, frame, hand, asked)
         held = [Due(side, native, "waiting") for native in natives if native in waiting[side]]
         due.add(db, frame.flow.id, held, at=hand.at)
         items = work.about(db, frame.flow.id, side, natives)
@@ -504,6 +507,16 @@ def settle_views(
         work.close(db, over, by=hand.actor, at=hand.at)
     for entry, not_before in again:
         due.add(db, frame.flow.id, [entry], at=hand.at, not_before=not_before)
+
+
+def _still_on_their_way(db: Db, frame: Frame, hand: Hand, lefts: Sequence[str]) -> None:
+    """Values written and not yet seen are read back at their time, also when the record was looked at before it."""
+    lags = {side: resource.can.settles_after + 1.0 for side, resource in frame.resources.items()}
+    for (left, _), stored in flows.bases_of(db, frame.flow.id, left=lefts).items():
+        on_their_way = (("left", stored.base.written_left), ("right", stored.base.written_right))
+        shows_by = max((w.at + lags[side] for side, written in on_their_way for w in written.values()), default=0.0)
+        if shows_by > hand.at:
+            due.add(db, frame.flow.id, [Due("left", left, "read back")], at=hand.at, not_before=shows_by)
 
 
 def _stands(item: work.Item, *, outside: bool) -> bool:

@@ -42,6 +42,12 @@ def ready(db: Db, flow: str, *, at: float) -> list[Due]:
     return [Due(*row) for row in rows]
 
 
+def among(db: Db, flow: str, side: str, natives: Iterable[str]) -> list[str]:
+    """Those of `natives` that have an entry, ready or not."""
+    find = f"select native from due where flow = :f and side = :s and native in (select v from {db.values()}) order by native"
+    return [row[0] for row in db.rows(find, f=flow, s=side, list=as_list(natives))]
+
+
 def waiting(db: Db, flow: str) -> int:
     """How many entries there are, ready or not."""
     return db.scalar("select count(*) from due where flow = :f", f=flow)
