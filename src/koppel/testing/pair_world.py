@@ -13,7 +13,7 @@ from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, Owner, RunRules
 from koppel.model.values import Json
-from koppel.store import due, flows, intents, observations, streams, subjects, work
+from koppel.store import due, flows, intents, observations, streams, subjects, trail, work
 from koppel.store.due import Due
 from koppel.systems.spi import Request, Response
 from koppel.testing import toys
@@ -254,6 +254,8 @@ class PairWorld(World):
     def judge(self) -> None:
         """Everything that must hold once all is quiet."""
         self.said = everything_said(self)
+        entries = self.keeper.run(trail.read, limit=100_000)
+        self.happened = [(e.kind, f"{(e.data or {}).get('left')} {(e.data or {}).get('right')}") for e in entries]
         self.open_items = [i for which in ("ask", "parked") for i in self.keeper.run(work.listed, which)]
         self._once()
         self._agreed()
@@ -306,7 +308,7 @@ class PairWorld(World):
             if one.get("archived") or two.get("archived"):
                 continue
             for path, rule in rules.items():
-                if role == "follower" and path not in ("kvk", "statutory_name", "legal_form"):
+                if role == "follower" and (path not in ("kvk", "statutory_name", "legal_form") or rule.owner == "right"):
                     continue
                 word = toys.WORD[path]
                 if _alike(word, one.get(word), two.get(word)):
@@ -355,6 +357,8 @@ class PairWorld(World):
             for native, row in server.rows.items():
                 if native not in known or known[native].gone:
                     self.fail(8, f"{server.name} {native} exists and was never taken in")
+                elif row.get("archived"):
+                    continue  # put out of use because its counterpart was gone
                 elif native not in members and native not in listed and not self._standing_decision(native, str(row.get("nr"))):
                     self.fail(4, f"{server.name} {native} ({row.get('nr')}) is neither linked nor on any list")
                 elif any(isinstance(v, str) and v.startswith("??") for w, v in row.items() if w in ("tel", "legal")) and native in members and not self._parked(server.name, native):
@@ -371,7 +375,8 @@ class PairWorld(World):
         answered = [i for which in ("ask", "parked") for state in ("answered", "closed") for i in self.keeper.run(work.listed, which, state=state)]
         twins = [n for s in self.servers() for n, row in s.rows.items() if str(row.get("nr")) == number]
         about = {native, *twins}
-        return any(i.native in about and i.answer in ("skip", "unlink", "leave") for i in answered) or self.missing == "unlink" or bool({i.native for i in self.open_items} & about)
+        parted = any(kind == "unlinked" and any(f":{n}" in text for n in about) for kind, text in self.happened)
+        return parted or any(i.native in about and i.answer in ("skip", "unlink", "leave") for i in answered) or self.missing == "unlink" or bool({i.native for i in self.open_items} & about)
 
     def _budget_and_login(self) -> None:
         if self.till.over_budget:

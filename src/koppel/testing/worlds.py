@@ -181,7 +181,7 @@ class World:
     """What both kinds of world share."""
 
     kind = ""
-    hours = 6.0
+    hours = 4.0
     interval = (300.0, 1500.0)
 
     def __init__(self, seed: int, *, exclude: frozenset[str] = frozenset()) -> None:
