@@ -68,6 +68,7 @@ class Fence(msgspec.Struct, frozen=True):
     name: str
     worker: str
     fence: int
+    seconds: float = 600.0
 
 
 async def execute(
@@ -77,9 +78,16 @@ async def execute(
     hand_run: tuple[int, str],
     steps: Sequence[Planned],
     fence: Fence | None = None,
+    *,
+    outcome: Outcome | None = None,
 ) -> Outcome:
-    """Do steps in order: what writes to nobody first, then the writes, side by side in chunks."""
-    outcome = Outcome()
+    """Do steps in order: what writes to nobody first, then the writes, side by side in chunks.
+
+    When a limit, a dead sign-in or a wrong set-up ends it half-way, what was answered is settled, what surely did not leave
+    stays due, and then the error is raised; `outcome`, when given, has counted what was done.
+    """
+    outcome = Outcome() if outcome is None else outcome
+    error: Exception | None = None
     run, actor = hand_run
     quiet = [p for p in steps if p.step.kind not in WRITES]
     for part in _parts(quiet, 200):
@@ -93,14 +101,21 @@ async def execute(
         opened = await ports.store.durable(
             _turn, frame, Hand(run, actor, ports.clock.now()), settled, chunk, outcome, fence
         )
+        if opened is None:
+            at = ports.clock.now() + 60
+            raise RetryLater("Another worker took this flow over; nothing of what was left was begun.", at=at)
         await ports.point("chunk opened")
-        settled = await _send_chunk(ports, sender, frame, opened)
+        settled, error = await _send_chunk(ports, sender, frame, opened)
         await ports.point("chunk answered")
+        if error is not None:
+            break
         if len(chunks) > 1:
             ports.tell(f"{min(sum(len(c) for c in chunks[: number + 1]), len(writes))} of {len(writes)} writes done")
     if settled:
         await ports.store.durable(_turn, frame, Hand(run, actor, ports.clock.now()), settled, [], outcome, None)
         await ports.point("last chunk settled")
+    if error is not None:
+        raise error
     return outcome
 
 
@@ -118,9 +133,9 @@ def _turn(
     chunk: Sequence[Planned],
     outcome: Outcome,
     fence: Fence | None,
-) -> list[Planned]:
-    """Settle what was answered, open what comes next: one transaction. Returns what was opened; a step whose slot another
-    flow holds stays out, to be decided again later."""
+) -> list[Planned] | None:
+    """Settle what was answered, open what comes next: one transaction. Returns what was opened (None: the flow is not ours
+    any more); a step whose slot another flow holds stays out, to be decided again later."""
     for planned, receipt in settled:
         status = settle.settle_receipt(db, frame, hand, planned, receipt)
         if status == "done":
@@ -132,8 +147,10 @@ def _turn(
             outcome.stale += 1
         else:
             outcome.unknown += 1
-    if chunk and fence is not None and not leases.holds(db, fence.name, fence.worker, fence.fence):
-        raise RetryLater("Another worker took this flow over; nothing of what was left was begun.", at=hand.at + 60)
+    if chunk and fence is not None:
+        if not leases.holds(db, fence.name, fence.worker, fence.fence):
+            return None
+        leases.take(db, fence.name, fence.worker, at=hand.at, seconds=fence.seconds)  # still ours, and needed longer
     opened: list[Planned] = []
     for planned in chunk:
         ready = outcome.ready(planned)
@@ -155,29 +172,39 @@ def _turn(
 
 async def _send_chunk(
     ports: Ports, sender: Sender, frame: Frame, chunk: Sequence[Planned]
-) -> list[tuple[Planned, Receipt]]:
-    """Send a chunk's operations, grouped as the vendor takes them; what a reply does not mention is unknown."""
+) -> tuple[list[tuple[Planned, Receipt]], Exception | None]:
+    """Send a chunk's operations, grouped as the vendor takes them; what a reply does not mention is unknown.
+
+    The first error stops what has not begun; it comes back beside the receipts of what was answered.
+    """
     by_op = {op.op: planned for planned in chunk for op in planned.operations}
     receipts: dict[str, Receipt] = {}
-    for side in ("right", "left"):
-        connection, resource = frame.connections[side], frame.resources[side]
-        batches = resource.group(tuple(op for p in chunk if p.step.side == side for op in p.operations))
+    errors: list[Exception] = []
+    sides: tuple[SideName, SideName] = ("right", "left")
+    for side in sides:
+        batches = frame.resources[side].group(tuple(op for p in chunk if p.step.side == side for op in p.operations))
         if batches:
-            for batch, answers in zip(batches, await _answers(ports, sender, frame, side, batches), strict=True):
-                answered = {receipt.op: receipt for receipt in answers}
-                receipts |= {op.op: answered.get(op.op, Receipt(op.op, "unknown")) for op in batch.operations}
-    return [(planned, receipts[op]) for op, planned in by_op.items()]
+            for answers in await _answers(ports, sender, frame, side, batches, errors):
+                receipts |= {receipt.op: receipt for receipt in answers if receipt.op in by_op}
+    found = [(planned, receipts.get(op, Receipt(op, "unknown"))) for op, planned in by_op.items()]
+    return found, errors[0] if errors else None
 
 
 async def _answers(
-    ports: Ports, sender: Sender, frame: Frame, side: SideName, batches: Sequence[Batch]
+    ports: Ports, sender: Sender, frame: Frame, side: SideName, batches: Sequence[Batch], errors: list[Exception]
 ) -> list[tuple[Receipt, ...]]:
     connection, resource = frame.connections[side], frame.resources[side]
     send = resource.send
     assert send is not None
 
     async def one(batch: Batch) -> tuple[Receipt, ...]:
-        return await sender.run(connection, send(connection.site(ports.clock.now(), resource.name), batch))
+        if not errors:
+            try:
+                return await sender.run(connection, send(connection.site(ports.clock.now(), resource.name), batch))
+            except Exception as error:  # noqa: BLE001 - raised again, once the neighbours' receipts are settled
+                errors.append(error)
+        # what surely never left is decided anew; what may have left is asked about
+        return tuple(Receipt(op.op, "unknown" if sender.out[op.op] else "stale") for op in batch.operations)
 
     return await gather_limited(resource.can.parallel, [one(batch) for batch in batches])
 

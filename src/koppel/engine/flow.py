@@ -535,8 +535,13 @@ class _Rounds:
             steps = tuple(p for p in self._allowed(plan, number) if p.id not in self.total.refusals)
             if self.state == "stopped":
                 break
-            outcome = await executor.execute(self.ports, self.work.sender, self.frame, self.hand, steps, self.fence)
-            self._count(outcome)
+            outcome = Outcome()
+            try:
+                await executor.execute(
+                    self.ports, self.work.sender, self.frame, self.hand, steps, self.fence, outcome=outcome
+                )
+            finally:
+                self._count(outcome)
             self.work.restoring = any(entry.why == "restore" for entry, _ in self.frame.again)
             await self._settle(views, plan.steps, steps)
             if not outcome.touched and not outcome.unknown and not self.work.restoring:

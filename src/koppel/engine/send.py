@@ -83,11 +83,13 @@ class HttpTransport:
 
 
 class Sender:
-    """Drives exchanges for one pass. `calls` counts what went out, by (system, kind)."""
+    """Drives exchanges for one pass. `calls` counts what went out, by (system, kind); `out` how many calls left that may
+    have had an effect, by operation."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
         self.calls: Counter[tuple[str, str]] = Counter()
+        self.out: Counter[str] = Counter()
         self.logins = Logins(ports, self._bare)
 
     async def run(self, connection: Connection, exchange: Exchange[T]) -> T:
@@ -101,21 +103,24 @@ class Sender:
             return done.value
 
     async def _call(self, connection: Connection, call: Call) -> Response | NoReply:
-        tries, renewed = 0, False
+        tries, renewed, begun = 0, False, self.ports.clock.now()
         while True:
             await self._pay(connection, call.request)
             tokens = await self.logins.tokens(connection)
             request = connection.system.auth.authorize(connection.settings, tokens, call.request)
+            self.out.update(call.carries)
             reply = await self._send(connection, call, request)
             if isinstance(reply, NoReply) and call.carries:
                 return reply
             if isinstance(reply, (NoReply, NotSent)):
+                self.out.subtract(call.carries)
                 await self._again(connection, tries, f"{connection.name} does not answer ({reply.reason})", None)
                 tries += 1
                 continue
             verdict = await self._read(connection, request, reply)
             if verdict.kind == "ok" or (verdict.kind == "unavailable" and call.carries):
                 return reply
+            self.out.subtract(call.carries)  # refused at the door: it surely had no effect
             if verdict.kind == "sign_in":
                 if renewed or not await self.logins.renew(connection, tokens):
                     raise SignInNeeded(
@@ -135,6 +140,8 @@ class Sender:
                 at = verdict.retry_at
                 if at is None and verdict.kind == "throttled":
                     at = self._window_end(connection, verdict.budget)
+                if verdict.kind == "throttled" and self.ports.clock.now() - begun > self.ports.patience:
+                    tries = TRIES  # a limit that never opens
                 await self._again(connection, tries, why, at)
                 tries += verdict.kind == "unavailable"
 
