@@ -27,7 +27,7 @@ def find(
     text: Annotated[
         list[str], typer.Argument(metavar="TEXT...", help="A name, a number, or postcode and house number.")
     ],
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most so many.")] = 50,
 ) -> int:
     """Search a register by name, number or address.
 

@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 def init(
     terminal: Terminal,
     folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Where (default: here).")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="The workspace's name (default: the folder's).")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The workspace's name (default: the folder's).")
+    ] = None,
     flow: Annotated[str | None, typer.Option("--flow", metavar="NAME", help="Copy this ready-made flow.")] = None,
     left: Annotated[
         str | None, typer.Option("--left", metavar="CONN", help="The connection on the flow's left.")

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def log(
     terminal: Terminal,
     run: Annotated[int | None, typer.Option("--run", metavar="N", help="Only what this run did.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many entries.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most so many entries.")] = 50,
 ) -> int:
     """Show what changed, when, why and by whom.
 

@@ -120,7 +120,8 @@ def tell(error: Exception, *, json: bool = False) -> int:
     show = getattr(error, "show", None)
     if callable(show):  # wrong use of an option or argument, in the parser's own words
         show()
-        code, message, remedy = int(getattr(error, "exit_code", 2)), str(getattr(error, "message", error)), ""
+        words = getattr(error, "format_message", error.__str__)
+        code, message, remedy = int(getattr(error, "exit_code", 2)), str(words()), ""
     else:
         code, message, remedy = _read(error)
         message = message.removesuffix(".") if message.endswith(".).") else message

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def runs(
     terminal: Terminal,
     flow: Annotated[str | None, typer.Option("--flow", metavar="FLOW", help="Only this flow's runs.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show at most so many.")] = 20,
 ) -> int:
     """List the latest runs, newest first.
 

@@ -32,12 +32,15 @@ def _only() -> None:
 @command
 def up(
     terminal: Terminal,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same world.")] = 1,
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="The same seed makes the same world.")] = 1,
     companies: Annotated[
         int,
         typer.Option(
-            "--companies", min=1, help="Companies in the register; about two thirds are relations in the ERP too."
+            "--companies",
+            metavar="N",
+            min=1,
+            help="Companies in the register; about two thirds are relations in the ERP too.",
         ),
     ] = 25,
     still: Annotated[

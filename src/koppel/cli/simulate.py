@@ -26,15 +26,17 @@ def register(app: typer.Typer) -> None:
 @command
 def simulate(
     terminal: Terminal,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many worlds.")] = 20,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="How many worlds.")] = 20,
     first_seed: Annotated[
-        int, typer.Option("--first-seed", min=0, help="The first world's seed; the others follow.")
+        int, typer.Option("--first-seed", metavar="SEED", min=0, help="The first world's seed; the others follow.")
     ] = 1,
-    kind: Annotated[str | None, typer.Option("--kind", help="Only worlds of this kind.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Only worlds of this kind.")] = None,
     mutant: Annotated[
-        str | None, typer.Option("--mutant", help="Switch this law off: the simulation must notice.")
+        str | None, typer.Option("--mutant", metavar="LAW", help="Switch this law off: the simulation must notice.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes (default: one per core).")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", metavar="N", min=1, help="Processes (default: one per core).")
+    ] = None,
 ) -> int:
     """Check every law in seeded worlds with faults and kills.
 

@@ -23,9 +23,11 @@ def register(app: typer.Typer) -> None:
 @command
 def torture(
     terminal: Terminal,
-    kills: Annotated[int, typer.Option("--kills", min=1, help="How many processes are killed.")] = 25,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed kills at the same points.")] = 1,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Worlds that share the kills, at the same time.")] = 1,
+    kills: Annotated[int, typer.Option("--kills", metavar="N", min=1, help="How many processes are killed.")] = 25,
+    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="The same seed kills at the same points.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=1, help="Worlds that share the kills, at the same time.")
+    ] = 1,
 ) -> int:
     """Kill real runs, and count what is doubled or lost.
 
