@@ -74,7 +74,9 @@ def run(folder: Path, flow: str, order: Order) -> Ended:
         return Ended(state="sign_in", message=str(error), passed=dict(passed))
     except KoppelError as error:
         return Ended(state=type(error).__name__, message=str(error), passed=dict(passed))
-    return Ended(state=result.state, message=result.message, counts=result.counts, streams=result.streams, passed=dict(passed))
+    return Ended(
+        state=result.state, message=result.message, counts=result.counts, streams=result.streams, passed=dict(passed)
+    )
 
 
 def nursery(folder: Path, flow: str, orders: IO[bytes], answers: IO[bytes]) -> None:
@@ -103,7 +105,10 @@ def nursery(folder: Path, flow: str, orders: IO[bytes], answers: IO[bytes]) -> N
         elif heard:
             _say(answers, msgspec.json.decode(heard, type=Ended))
         else:
-            _say(answers, Ended(state="crashed", message="the process ended without a word; its complaint is on standard error"))
+            _say(
+                answers,
+                Ended(state="crashed", message="the process ended without a word; its complaint is on standard error"),
+            )
 
 
 def _say(answers: IO[bytes], what: msgspec.Struct) -> None:

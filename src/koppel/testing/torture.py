@@ -153,7 +153,7 @@ class Watch:
     def __init__(self, host: SandboxHost, victims: Nursery) -> None:
         self._inner, self._victims = host.answer, victims
         self.moment: str | None = None
-        host.answer = self._answer  # type: ignore[method-assign]
+        host.answer = self._answer
 
     def _answer(self, request: Request) -> Answer:
         moment = self.moment if "/crm/Accounts" in request.url and request.method in ("POST", "PUT") else None
@@ -172,6 +172,11 @@ class Watch:
 class _World:
     """A workspace, its vendors, and the plan of kills."""
 
+    at: Stand
+    victims: Nursery
+    watch: Watch
+    fresh: Iterator[tuple[SeedCompany, SeedCompany]]
+
     def __init__(self, kills: int, seed: int, tell: Callable[[str], object]) -> None:
         self.kills, self.seed, self.tell = kills, seed, tell
         self.random = Random(seed)  # noqa: S311 - a campaign that can be run again
@@ -183,7 +188,10 @@ class _World:
     def whole(self) -> TortureReport:
         """Set up, kill, count."""
         companies = 80 + 5 * (self.kills + 12)
-        with stand(seed=self.seed, companies=companies, actor="koppel") as self.at, nursery(self.at.folder) as self.victims:
+        with (
+            stand(seed=self.seed, companies=companies, actor="koppel") as self.at,
+            nursery(self.at.folder) as self.victims,
+        ):
             self.watch = Watch(self.at.host, self.victims)
             self.fresh = self._numbers()
             points = self._survey()
@@ -257,6 +265,7 @@ class _World:
 
     def _survive(self) -> Ended:
         """Runs until one is done."""
+        ended = Ended()
         for _ in range(10):
             ended = self._run(Order())
             if ended.state == "done":
@@ -388,14 +397,24 @@ def _spoken_for(db: Db) -> set[str]:
     if left is None:
         return set()
     listed = {item.native for which in ("parked", "ask") for item in work.listed(db, which)}
-    seen = observations.load(db, left, [row[0] for row in db.rows("select native from observations where stream = :s", s=left)], entity="company")
-    refused = {native for native, o in seen.items() if o.gone or (o.record is not None and o.record.entity.is_active is False)}
+    seen = observations.load(
+        db,
+        left,
+        [row[0] for row in db.rows("select native from observations where stream = :s", s=left)],
+        entity="company",
+    )
+    refused = {
+        native for native, o in seen.items() if o.gone or (o.record is not None and o.record.entity.is_active is False)
+    }
     return set(subjects.linked_natives(db, left)) | listed | refused
 
 
 def _main_pairs(db: Db) -> list[tuple[str, str]]:
     """(KVK number, account) of every pair that is not one of several, and about which nothing is open."""
-    left, right = _stream(db, REGISTER), next(s.id for s in streams.every(db) if s.connection == BOOKS and s.resource == "accounts")
+    left, right = (
+        _stream(db, REGISTER),
+        next(s.id for s in streams.every(db) if s.connection == BOOKS and s.resource == "accounts"),
+    )
     members = subjects.of_records(db, left or 0, subjects.linked_natives(db, left or 0))
     partners = subjects.of_subjects(db, right, {m.subject for m in members.values()})
     listed = {item.native for which in ("parked", "ask") for item in work.listed(db, which)}
