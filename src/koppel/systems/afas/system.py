@@ -228,4 +228,5 @@ SYSTEM = System(
     metadata=debtor_fields,
     accounts=environments,
     hosts=hosts,
+    sandbox="koppel.systems.afas.sandbox:make",
 )
