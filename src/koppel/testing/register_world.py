@@ -87,7 +87,7 @@ class RegisterWorld(World):
     """Companies from the register into Exact, by the ready-made flow."""
 
     kind = "register"
-    hours = 24.0
+    hours = 16.0
     interval = (1200.0, 5400.0)
 
     def build(self) -> None:
@@ -152,7 +152,8 @@ class RegisterWorld(World):
         """All numbers are in, the register is asked once more about all of them."""
         while self.to_take:
             await self._take_in(10)
-        await asyncio.sleep(3 * 3600)  # temporary unavailability and blocked endpoints are over
+        # temporary unavailability and blocked endpoints are over, and a moved division is noticed, which takes a day
+        await asyncio.sleep(26 * 3600)
         await self.run(self.flows[0], self.slots[0], refresh=True)
         await super().settle_down()
         await self.run(self.flows[0], self.slots[0], refresh=True)
