@@ -569,7 +569,7 @@ class _Rounds:
         done = {p.id for p in wanted if p.id not in now and self._done_before(p)}
         self.already = len(done)
         self.moved = tuple(p for p in wanted if p.id not in now and p.id not in done)
-        chosen = tuple(now[p.id] for p in wanted if p.id in now)
+        chosen = tuple(plans.under_the_ids_of(p, now[p.id]) for p in wanted if p.id in now)
         return chosen + tuple(p for p in plan.steps if p.step.kind == "agree")
 
     def _done_before(self, planned: Planned) -> bool:

@@ -96,6 +96,18 @@ def lower(frame: Frame, step: Step, target: Observation | None, *, generation: i
     return Planned(step, step.identity(), operations, len(resource.group(operations)))
 
 
+def under_the_ids_of(stored: Planned, now: Planned) -> Planned:
+    """A stored step as it is lowered today, under the operation ids it was stored with: applied twice, it is known again."""
+    if len(stored.operations) != len(now.operations):
+        return now
+    ids = {new.op: old.op for new, old in zip(now.operations, stored.operations, strict=True)}
+    operations = tuple(
+        msgspec.structs.replace(op, op=ids[op.op], needs=tuple(ids.get(need, need) for need in op.needs))
+        for op in now.operations
+    )
+    return msgspec.structs.replace(now, operations=operations)
+
+
 def path(key: str) -> str:
     """A rule key as the system knows it: `right:Remarks` is its own field `Remarks`."""
     side, _, name = key.partition(":")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from koppel.model.problem import UsageError
-from koppel.store import due, flows, secrets, work
+from koppel.store import due, flows, secrets, trail, work
 
 PROFILE = "basisprofielen"
 
@@ -349,6 +349,17 @@ def test_a_plan_applied_twice_answers_done_already(desk: Any) -> None:
     assert (second.moved, second.already) == ((), len(wanted))
     assert desk.count("exact", "POST", "crm/") + desk.count("exact", "PUT") == 0
     assert desk.sound()
+
+
+def test_a_plan_applied_twice_is_known_again_although_others_worked_in_between(desk: Any) -> None:
+    desk.take()
+    plan = desk.plan()
+    entry = trail.Entry(desk.host.clock.now(), "mieke", "note", {})
+    desk.store.run(trail.append, [entry])
+    first = desk.apply(plan)
+    second = desk.apply(plan)
+    done = sum(first.counts[kind] for kind in ("create", "update", "link"))
+    assert (first.moved, second.moved, second.already) == ((), (), done)
 
 
 def test_a_record_edited_between_plan_and_apply_refuses_exactly_that_step(desk: Any) -> None:
