@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from koppel.store import due
 from koppel.store.due import Due
 
@@ -43,8 +45,16 @@ def test_of_two_times_the_earlier_holds_and_now_beats_both(store):
 
 def test_an_entry_asked_for_again_keeps_its_first_reason(store):
     _add(store, "a", why="waiting")
-    _add(store, "a", why="refresh")
+    _add(store, "a", why="taken in")
     assert store.run(due.ready, "f", at=9.0) == [Due("left", "a", "waiting")]
+
+
+@pytest.mark.parametrize("anew", ["refresh", "retry"])
+def test_a_wish_to_have_the_vendor_asked_anew_is_not_lost_to_an_earlier_reason(store, anew):
+    _add(store, "a", why="taken in")
+    _add(store, "a", why=anew)
+    _add(store, "a", why="waiting")
+    assert store.run(due.ready, "f", at=9.0) == [Due("left", "a", anew)]
 
 
 def test_the_same_record_twice_in_one_go_is_one_entry(store):
