@@ -878,8 +878,11 @@ def read_number_lines(text: str) -> list[str]:
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Store a plan as canonical JSON, mode 0600: it holds what will be written about whom."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Store a plan as canonical JSON, mode 0600: it holds what will be written about whom. Raises UsageError."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", remedy="Name another file.") from None
     with os.fdopen(handle, "wb") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(plans.encode(plan))

@@ -12,7 +12,17 @@ import typer.main
 from koppel.cli.main import EXIT_CODES, ORDER, app, tell
 from koppel.model.problem import Bug, RetryLater, SetupError, SignInNeeded, UsageError
 
-HEAVY = ("httpx2", "sqlalchemy", "rich.console", "rich.table", "cryptography", "uvicorn", "alembic", "psycopg", "asyncio")
+HEAVY = (
+    "httpx2",
+    "sqlalchemy",
+    "rich.console",
+    "rich.table",
+    "cryptography",
+    "uvicorn",
+    "alembic",
+    "psycopg",
+    "asyncio",
+)
 
 
 def _imported_by(code: str) -> list[str]:
@@ -26,7 +36,9 @@ def test_putting_the_commands_together_imports_nothing_heavy():
 
 
 def test_help_imports_nothing_heavy():
-    assert _imported_by("from koppel.cli.main import app\ntry:\n    app(['--help'])\nexcept SystemExit:\n    pass") == []
+    assert (
+        _imported_by("from koppel.cli.main import app\ntry:\n    app(['--help'])\nexcept SystemExit:\n    pass") == []
+    )
 
 
 def test_help_names_every_command_and_every_exit_code(person):
