@@ -21,6 +21,7 @@ from typing import IO
 import msgspec
 
 from koppel.app import Workspace
+from koppel.config.workspace_file import read_config
 from koppel.engine.send import usual_trust
 from koppel.model.problem import KoppelError, SignInNeeded
 from koppel.systems import registry
@@ -81,8 +82,8 @@ def run(folder: Path, flow: str, order: Order) -> Ended:
 
 def nursery(folder: Path, flow: str, orders: IO[bytes], answers: IO[bytes]) -> None:
     """Raise a process per order and tell how it ended."""
-    for name in registry.names():
-        registry.load(name)
+    for connection in read_config(folder).connections.values():
+        registry.load(connection.system)
     usual_trust()
     gc.collect()
     gc.freeze()  # what is loaded already is shared with every process raised from here

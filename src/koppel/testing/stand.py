@@ -20,6 +20,7 @@ from koppel.sandbox.host import Fault, SandboxHost, build, contract
 from koppel.sandbox.server import running
 
 REGISTER, BOOKS, FLOW = "register", "books-nl", "kvk-exact"
+SYSTEMS = ("exact", "kvk")
 
 
 def _silent(_text: str) -> None:
@@ -95,7 +96,7 @@ def stand(
 
     `prepare` may change the made-up world before Koppel sees any of it. Raises UsageError when the folder holds a workspace.
     """
-    host = build(seed=seed, companies=companies)
+    host = build(seed=seed, companies=companies, names=SYSTEMS)
     if prepare is not None:
         prepare(host)
     with running(host) as base_url, _folder(folder) as path, sign_up(host, base_url, path, actor, tell) as workspace:
