@@ -156,7 +156,7 @@ def _turn(
         ready = outcome.ready(planned)
         if ready is None:
             continue  # what it needs was not done: the rest is decided anew, by ordinary merge
-        if settle.made_meanwhile(db, frame, ready.step):
+        if settle.made_meanwhile(db, frame, ready.step) or not settle.paired(db, frame, ready.step):
             settle.look_again(db, frame, hand, ready.step)
             outcome.stale += 1
             continue

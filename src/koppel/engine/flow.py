@@ -38,6 +38,7 @@ from koppel.systems.spi import Absent, Found, Unknown
 
 FRESH = 24 * 3600.0  # a look-up of an unlistable left is good for a day, unless the flow or a person says otherwise
 LEASE_SECONDS = 600.0
+PART = 500  # records decided at once; the number cannot matter
 ROUNDS = 3  # writing, reading back and agreeing takes two; a third for what a person did meanwhile
 SIDES: tuple[SideName, SideName] = ("left", "right")
 _ACTS = WRITES | {"link", "unlink"}
@@ -266,8 +267,11 @@ class Pass:
         steps: list[Step] = []
         views: list[View] = []
         lefts, rights = dirty["left"], dirty["right"]
-        for start in range(0, max(len(lefts), 1), 500):
-            part = {"left": lefts[start : start + 500], "right": rights if start == 0 else []}
+        for start in range(0, max(len(lefts), 1), PART):
+            part: dict[SideName, list[str]] = {
+                "left": lefts[start : start + PART],
+                "right": rights if start == 0 else [],
+            }
             made, looked = await self._decide_part(part)
             steps += made
             views += looked

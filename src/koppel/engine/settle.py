@@ -64,6 +64,15 @@ def joinable(db: Db, frame: Frame, left: str, right: str) -> bool:
     return mine is None or theirs is None or mine.subject == theirs.subject
 
 
+def paired(db: Db, frame: Frame, step: Step) -> bool:
+    """Whether what a write carries over still belongs together: a link may not have come about, or been undone since."""
+    if step.left is None or step.right is None:
+        return True
+    mine = subjects.of_records(db, frame.streams["left"].id, [step.left]).get(step.left)
+    theirs = subjects.of_records(db, frame.streams["right"].id, [step.right]).get(step.right)
+    return mine is not None and theirs is not None and mine.subject == theirs.subject
+
+
 def subject_of(db: Db, frame: Frame, left: str | None, right: str | None) -> str | None:
     """The subject a pair, or half of one, belongs to."""
     for side, native in (("left", left), ("right", right)):
@@ -454,9 +463,7 @@ def _taken_meanwhile(db: Db, frame: Frame, hand: Hand, step: Step, native: str) 
     body: dict[str, Json] = {"label": step.label, "text": str(problem), "problem": as_json(problem)}
     body |= {"choices": [{"answer": "skip"}], "left": step.left, "right": step.right}
     side, anchor = anchor_side(step), anchor_of(step)
-    work.put(
-        db, "ask", flow=frame.flow.id, side=side, native=anchor, code="taken", body=body, at=hand.at, run=hand.run
-    )
+    work.put(db, "ask", flow=frame.flow.id, side=side, native=anchor, code="taken", body=body, at=hand.at, run=hand.run)
 
 
 def settle_views(
