@@ -368,14 +368,14 @@ def read_address(row: dict[str, Json]) -> tuple[Address | None, tuple[Problem, .
 
 # How connectors call the parts: the UpdateConnector's own names first, then those of the vendor's standard feeds.
 _COLUMNS = {
-    "street": ("Ad", "Address", "Street", "A_Straat"),
-    "number": ("HmNr", "Number", "HouseNumber", "A_Huisnummer"),
-    "suffix": ("HmAd", "NumberAdd", "HouseNumberAdd", "A_Toev_Huisnr."),
-    "postcode": ("ZpCd", "ZipCode", "ZIPCode", "A_Postcode"),
-    "city": ("Rs", "Recidence", "Residence", "City", "A_Woonplaats"),
-    "code": ("CoId", "Country", "CountryId"),
+    "street": ("Ad", "Address", "Street", "A_Straat", "Straat"),
+    "number": ("HmNr", "Number", "HouseNumber", "A_Huisnummer", "Huisnummer"),
+    "suffix": ("HmAd", "NumberAdd", "HouseNumberAdd", "A_Toev_Huisnr.", "Toevoeging"),
+    "postcode": ("ZpCd", "ZipCode", "ZIPCode", "A_Postcode", "Postcode"),
+    "city": ("Rs", "Recidence", "Residence", "City", "A_Woonplaats", "Woonplaats"),
+    "code": ("CoId", "Country", "CountryId", "Land"),
     "iso": ("A_Land", "CountryIso"),
-    "box": ("PbAd", "PoBox"),
+    "box": ("PbAd", "PoBox", "Postbus"),
 }
 
 

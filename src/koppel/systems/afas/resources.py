@@ -19,6 +19,7 @@ from koppel.model.can import Can
 from koppel.model.problem import Problem, RetryLater
 from koppel.model.values import Cursor
 from koppel.systems.afas import codec, debtors, fields, filters, wire, writing
+from koppel.systems.afas import settings as options
 from koppel.systems.afas.filters import Filter, Operator, both, where
 from koppel.systems.afas.settings import Settings
 from koppel.systems.afas.wire import Row, Unreadable
@@ -49,6 +50,45 @@ FIND_BATCH = 40  # alternatives in one filter; the query's length may split them
 MARGIN = timedelta(seconds=60)
 AHEAD = timedelta(minutes=5)  # ours: a stamp further in the future than clocks differ would hide everything until then
 KEY = "DebtorId"
+
+# --- feeds --------------------------------------------------------------------------------------------------------
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """A GetConnector and its columns: `key` orders it, `own` are the names by which it calls what we name as AFAS does."""
+
+    connector: str
+    key: str
+    modified: str
+    always: Filter = ()
+    own: dict[str, str] = {}
+
+    def asked(self, wanted: Filter) -> Filter:
+        """A filter in this connector's own names."""
+        return tuple(
+            tuple(msgspec.structs.replace(each, field=self.own.get(each.field, each.field)) for each in group)
+            for group in wanted
+        )
+
+    def rows(self, reply: Reply) -> tuple[Row, ...]:
+        """The rows of a page, in AFAS's names. Raises Unreadable."""
+        found = wire.read_rows(reply).rows
+        named = {theirs: ours for ours, theirs in self.own.items()}
+        return tuple({named.get(name, name): value for name, value in row.items()} for row in found) if named else found
+
+
+def debtor_feed(settings: Settings) -> Feed:
+    """The connector that debtors are read through."""
+    own = options.pairs(settings.columns)
+    return Feed(settings.debtors, own.get(KEY, KEY), settings.debtors_modified, own=own)
+
+
+def address_feed(settings: Settings) -> Feed:
+    """The connector with addresses in parts, one row an organisation."""
+    only = next(iter(options.pairs(settings.addresses_only).items()), None)
+    always = where(only[0], Operator.EQUALS, only[1]) if only else ()
+    return Feed(settings.addresses, settings.addresses_by, settings.addresses_modified, always)
+
 
 # --- listing ------------------------------------------------------------------------------------------------------
 
@@ -95,47 +135,37 @@ def _begin(site: Site, query: Query) -> Exchange[_Onward]:
     size = min(query.size or PAGE, PAGE)
     cursor = query.cursor
     if cursor is None or cursor.kind != "modified" or not settings.debtors_modified:
-        known = (
-            (yield from _highest(site, settings.debtors, settings.debtors_modified))
-            if settings.debtors_modified
-            else ""
-        )
-        feed = settings.addresses and (yield from _highest(site, settings.addresses, settings.addresses_modified))
-        return _Onward("debtors", True, size=size, debtors=_mark(site, known), addresses=_mark(site, feed))
+        known = yield from _highest(site, debtor_feed(settings))
+        other = (yield from _highest(site, address_feed(settings))) if settings.addresses else ""
+        return _Onward("debtors", True, size=size, debtors=_mark(site, known), addresses=_mark(site, other))
     mark = _Mark(cursor.value, cursor.tie == "past")
-    other = _Mark(cursor.extra.get("addresses", ""), cursor.extra.get("addresses_tie") == "past")
+    moved = _Mark(cursor.extra.get("addresses", ""), cursor.extra.get("addresses_tie") == "past")
     return _Onward(
-        "debtors", False, size=size, since=_since(mark), debtors=mark, addresses=other, addresses_since=_since(other)
+        "debtors", False, size=size, since=_since(mark), debtors=mark, addresses=moved, addresses_since=_since(moved)
     )
 
 
-def _highest(site: Site, connector: str, column: str) -> Exchange[str]:
-    settings: Settings = site.settings
-    asked = filters.query(
-        order=(f"-{column}", settings.addresses_by if connector == settings.addresses else KEY), take=1
-    )
-    rows = wire.read_rows((yield wire.get(settings, connector, asked))).rows
-    return _newest(site, rows, column, "")
+def _highest(site: Site, feed: Feed) -> Exchange[str]:
+    if not feed.modified:
+        return ""
+    asked = filters.query(feed.always, order=(f"-{feed.modified}", feed.key), take=1)
+    rows = feed.rows((yield wire.get(site.settings, feed.connector, asked)))
+    return _newest(site, rows, feed.modified, "")
 
 
 def _debtor_page(site: Site, onward: _Onward) -> Exchange[Page]:
     settings: Settings = site.settings
-    column = settings.debtors_modified
-    changed: Filter = where(column, Operator.AT_LEAST, onward.since) if onward.since else ()
-    rows, size = yield from _rows(site, settings.debtors, KEY, changed, onward)
+    feed, column = debtor_feed(settings), settings.debtors_modified
+    rows, size, full = yield from _rows(site, feed, onward.since, onward)
     items = yield from _items(site, rows)
     following = msgspec.structs.replace(onward, size=size)
     if not onward.whole and not onward.after and column:
         # Only the first page's stamps count: a later page may show an edit that is newer than one we are already past.
         newest = _newest(site, rows, column, onward.debtors.stamp)
         following = msgspec.structs.replace(following, debtors=_mark(site, newest))
-    if len(rows) >= onward.size:
-        after = codec.text(rows[-1].get(KEY)) or ""
-        if after == onward.after:
-            stuck = Problem("unreadable_answer", f"{settings.debtors} shows one debtor number over and over.")
-            raise wire.failure(stuck, site.as_of)
-        return Page(items=items, next=_token(msgspec.structs.replace(following, after=after)))
-    if settings.addresses and not onward.whole:
+    if full:
+        return Page(items=items, next=_next(site, following, feed, codec.text(rows[-1].get(KEY))))
+    if settings.addresses and settings.addresses_modified and not onward.whole:
         # In the same breath: a second feed has its own page only when it has much to tell.
         last = yield from _address_page(site, msgspec.structs.replace(following, feed="addresses", after=""))
         return msgspec.structs.replace(last, items=_merged(items, last.items))
@@ -145,10 +175,8 @@ def _debtor_page(site: Site, onward: _Onward) -> Exchange[Page]:
 def _address_page(site: Site, onward: _Onward) -> Exchange[Page]:
     """Debtors whose address was changed: an address that moves does not always move its debtor's stamp [support.qics.nl]."""
     settings: Settings = site.settings
-    changed = (
-        where(settings.addresses_modified, Operator.AT_LEAST, onward.addresses_since) if onward.addresses_since else ()
-    )
-    rows, size = yield from _rows(site, settings.addresses, settings.addresses_by, changed, onward)
+    feed = address_feed(settings)
+    rows, size, full = yield from _rows(site, feed, onward.addresses_since, onward)
     numbers = tuple(dict.fromkeys(filter(None, (codec.text(row.get(settings.addresses_by)) for row in rows))))
     items: list[Item] = []
     for found in (yield from _find(site, "organisation", numbers)).values() if numbers else ():
@@ -159,27 +187,29 @@ def _address_page(site: Site, onward: _Onward) -> Exchange[Page]:
     if not onward.after:
         newest = _newest(site, rows, settings.addresses_modified, onward.addresses.stamp)
         following = msgspec.structs.replace(following, addresses=_mark(site, newest))
-    if len(rows) >= onward.size and numbers:
-        return Page(items=tuple(items), next=_token(msgspec.structs.replace(following, after=numbers[-1])))
+    if full:
+        last = codec.text(rows[-1].get(feed.key))
+        return Page(items=tuple(items), next=_next(site, following, feed, last))
     return Page(items=tuple(items), cursor=_cursor(following))
 
 
-def _rows(
-    site: Site, connector: str, key: str, changed: Filter, onward: _Onward
-) -> Exchange[tuple[tuple[Row, ...], int]]:
-    """One page behind `onward.after`, and the size the next one may have. Halved when AFAS runs out of memory over it."""
-    settings: Settings = site.settings
-    behind: Filter = where(key, Operator.GREATER, onward.after) if onward.after else ()
+def _rows(site: Site, feed: Feed, since: str, onward: _Onward) -> Exchange[tuple[tuple[Row, ...], int, bool]]:
+    """One page behind `onward.after`, the size the next one may have, and whether there may be a next one.
+
+    The size is halved when AFAS runs out of memory over it.
+    """
+    changed = where(feed.modified, Operator.AT_LEAST, since) if since else ()
+    behind = where(feed.key, Operator.GREATER, onward.after) if onward.after else ()
     size = onward.size
     while True:
-        asked = filters.query(both(changed, behind), order=(key,), take=size)
-        reply = yield wire.get(settings, connector, asked)
+        asked = filters.query(both(both(feed.always, changed), behind), order=(feed.key,), take=size)
+        reply = yield wire.get(site.settings, feed.connector, asked)
         if _too_much(reply) and size > SMALLEST_PAGE:
             size = max(SMALLEST_PAGE, size // 2)
             continue
-        rows = wire.read_rows(reply).rows
+        rows = feed.rows(reply)
         width = max((len(row) for row in rows), default=1)
-        return rows, max(SMALLEST_PAGE, min(size, CELLS // width))
+        return rows, min(size, max(SMALLEST_PAGE, CELLS // width)), len(rows) >= size
 
 
 def _too_much(reply: Reply) -> bool:
@@ -188,6 +218,13 @@ def _too_much(reply: Reply) -> bool:
     except Unreadable:
         return False
     return response.status == 500 and bool(wire.TOO_MUCH.search(wire.said(response).text))
+
+
+def _next(site: Site, following: _Onward, feed: Feed, last: str | None) -> str:
+    if last is None or last == following.after:
+        stuck = Problem("unreadable_answer", f"{feed.connector} does not go on behind its {feed.key}.")
+        raise wire.failure(stuck, site.as_of)
+    return _token(msgspec.structs.replace(following, after=last))
 
 
 def _token(onward: _Onward) -> str:
@@ -252,10 +289,11 @@ def _items(site: Site, rows: tuple[Row, ...]) -> Exchange[tuple[Item, ...]]:
         return tuple(debtors.item(site, row) for row in rows)
     numbers = tuple(dict.fromkeys(filter(None, (codec.text(row.get("BcCo")) for row in rows))))
     parts: dict[str, Row] = {}
-    wanted = ((number, where(settings.addresses_by, Operator.EQUALS, number)) for number in numbers)
-    for _, chunk in filters.chunks(wanted, _fits(settings.addresses_by), most=CELLS):
-        asked = filters.query(chunk, order=(settings.addresses_by,), take=PAGE)
-        for row in wire.read_rows((yield wire.get(settings, settings.addresses, asked))).rows:
+    feed = address_feed(settings)
+    wanted = ((number, both(where(feed.key, Operator.EQUALS, number), feed.always)) for number in numbers)
+    for _, chunk in filters.chunks(wanted, _fits(feed), most=PAGE):
+        asked = filters.query(chunk, order=(feed.key,), take=PAGE)
+        for row in feed.rows((yield wire.get(settings, feed.connector, asked))):
             found = codec.parts_of(row)
             if found is None:
                 text = f"{settings.addresses} has no columns for street and city that Koppel knows."
@@ -264,12 +302,12 @@ def _items(site: Site, rows: tuple[Row, ...]) -> Exchange[tuple[Item, ...]]:
     return tuple(debtors.item(site, row, parts.get(codec.text(row.get("BcCo")) or "", {})) for row in rows)
 
 
-def _fits(key: str) -> Callable[[Filter], bool]:
+def _fits(feed: Feed) -> Callable[[Filter], bool]:
     """Whether a filter can still be asked, with the longest `skip` and `take` we send."""
 
     def fits(wanted: Filter) -> bool:
         try:
-            filters.query(wanted, order=(key,), take=PAGE)
+            filters.query(feed.asked(wanted), order=(feed.key,), skip=10_000_000, take=PAGE)
         except ValueError:
             return False
         return True
@@ -291,7 +329,8 @@ def _find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, 
     settings: Settings = site.settings
     findings: dict[str, Finding] = {}
     wanted: list[tuple[str, Filter]] = []
-    fits = _fits(KEY)
+    feed = debtor_feed(settings)
+    fits = _fits(feed)
     for value in dict.fromkeys(values):
         try:
             looked_for = _looking_for(kind, value)
@@ -302,7 +341,7 @@ def _find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, 
             findings[value] = Unknown(Problem("cannot_ask", f"This cannot be looked for: {error}."))
     for chunk, alternatives in filters.chunks(wanted, fits, most=FIND_BATCH):
         try:
-            items = yield from _all(site, settings.debtors, alternatives)
+            items = yield from _all(site, feed, alternatives)
         except Unreadable as error:
             failed = wire.failure(error.problem, site.as_of)
             if not isinstance(failed, RetryLater):
@@ -315,13 +354,13 @@ def _find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, 
     return findings
 
 
-def _all(site: Site, connector: str, wanted: Filter) -> Exchange[tuple[Item, ...]]:
+def _all(site: Site, feed: Feed, wanted: Filter) -> Exchange[tuple[Item, ...]]:
     """Every row a filter selects. A page that is full may not be all: the next one is asked for."""
     items: list[Item] = []
     skip = 0
     while True:
-        asked = filters.query(wanted, order=(KEY,), skip=skip, take=PAGE)
-        rows = wire.read_rows((yield wire.get(site.settings, connector, asked))).rows
+        asked = filters.query(feed.asked(wanted), order=(feed.key,), skip=skip, take=PAGE)
+        rows = feed.rows((yield wire.get(site.settings, feed.connector, asked)))
         items += yield from _items(site, rows)
         if len(rows) < PAGE:
             return tuple(items)

@@ -103,16 +103,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Meta(
             title="GetConnector for debtors",
-            description="Profit_Debtor, or your own with at least its columns.",
+            description="Profit_Debtor, or one of your own.",
             extra={"advanced": True, "order": 9},
         ),
     ] = "Profit_Debtor"
+    columns: Annotated[
+        str,
+        Meta(
+            title="Its columns",
+            description="Where your own connector calls things otherwise: DebtorId=Debiteurnummer, DebtorName=Naam, …",
+            extra={"advanced": True, "order": 10},
+        ),
+    ] = ""
     debtors_modified: Annotated[
         str,
         Meta(
             title="Its modified column",
             description="Empty when it has none: then all debtors are read every time.",
-            extra={"advanced": True, "order": 10},
+            extra={"advanced": True, "order": 11},
         ),
     ] = "ModifiedDate"
     organisations: Annotated[
@@ -120,7 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(
             title="GetConnector for organisations",
             description="Profit_OrgPer, or your own: finds organisations that are no debtor yet.",
-            extra={"advanced": True, "order": 11},
+            extra={"advanced": True, "order": 12},
         ),
     ] = "Profit_OrgPer"
     addresses: Annotated[
@@ -128,7 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(
             title="GetConnector for addresses",
             description="A connector of your own with visit addresses in parts; without one, Koppel splits the address line.",
-            extra={"advanced": True, "order": 12},
+            extra={"advanced": True, "order": 13},
         ),
     ] = ""
     addresses_by: Annotated[
@@ -136,12 +144,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(
             title="Its organisation column",
             description="The column with the organisation's number (BcCo).",
-            extra={"advanced": True, "order": 13},
+            extra={"advanced": True, "order": 14},
         ),
     ] = "BcCo"
+    addresses_only: Annotated[
+        str,
+        Meta(
+            title="Only its rows with",
+            description="When it has several addresses for one organisation: Adrestype_code_2=ADR, for instance.",
+            extra={"advanced": True, "order": 15},
+        ),
+    ] = ""
     addresses_modified: Annotated[
         str,
-        Meta(title="Its modified column", extra={"advanced": True, "order": 14}),
+        Meta(title="Its modified column", extra={"advanced": True, "order": 16}),
     ] = "ModifiedDate"
 
     def __post_init__(self) -> None:
@@ -161,6 +177,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("give either a classic token, or client_id and client_secret")
         if self.token:
             token_xml(self.token)
+        pairs(self.columns)
+        if len(pairs(self.addresses_only)) > 1:
+            raise ValueError("addresses_only takes one column=value")
         for name in (self.debtors, self.organisations, *filter(None, (self.addresses,))):
             if not _CONNECTOR.fullmatch(name):
                 raise ValueError(f"{name!r} is not the id of a GetConnector")
@@ -203,6 +222,23 @@ def _unpacked(text: str) -> str:
         return base64.b64decode("".join(text.split()), validate=True).decode().strip()
     except (binascii.Error, ValueError):
         return ""
+
+
+def pairs(text: str) -> dict[str, str]:
+    """`A=B, C=D` as names and what they stand for.
+
+    >>> pairs("DebtorId=Debiteurnummer, DebtorName=Naam")
+    {'DebtorId': 'Debiteurnummer', 'DebtorName': 'Naam'}
+
+    Raises ValueError for a part without `=`.
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, sign, meaning = (each.strip() for each in part.partition("="))
+        if not (sign and name and meaning):
+            raise ValueError(f"{part!r} is not of the form name=column")
+        found[name] = meaning
+    return found
 
 
 def base(settings: Settings) -> str:

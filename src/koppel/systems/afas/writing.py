@@ -69,7 +69,7 @@ def lower(site: Site, change: Change) -> tuple[Operation, ...]:
         after, before = _flat(debtors.wire(path, value)), _flat(_shown(change, path))
         changed = {name: new for name, new in after.items() if not debtors.same(name, new, before.get(name, ""))}
         if change.kind == "create":
-            changed = {name: value for name, value in changed.items() if value != ""}
+            changed = {name: value for name, value in after.items() if value != ""}
         elif path == "address" and changed:
             changed = {name: value for name, value in after.items() if value != "" or before.get(name)}
         if path == "address" and changed:
