@@ -121,17 +121,16 @@ def _present(
         )
     natives = {native for _, native in related}
     for which in ("ask", "parked"):
-        for item in work.listed(db, which):
-            if item.native in natives and (field is None or item.field in ("", field)):
-                now.append(_open(item))
-    for intent in intents.everything(db):
-        if intent.source_native in natives or intent.target_native in natives:
-            now.append(
-                Reason(
-                    intent.sent_at,
-                    f"an operation ({intent.kind}) of run {intent.run} is in doubt: its reply was lost; it is asked what became of it before anything else is done",
-                )
-            )
+        items = [item for item in work.listed(db, which) if item.native in natives]
+        now += [_open(item) for item in items if field is None or item.field in ("", field)]
+    now += [
+        Reason(
+            intent.sent_at,
+            f"an operation ({intent.kind}) of run {intent.run} is in doubt: its reply was lost; it is asked what became of it before anything else is done",
+        )
+        for intent in intents.everything(db)
+        if intent.source_native in natives or intent.target_native in natives
+    ]
     return now
 
 

@@ -59,6 +59,9 @@ class Options(msgspec.Struct, frozen=True):
     workspace: str = ""
 
 
+PLAIN = Options()
+
+
 class Result(msgspec.Struct, frozen=True):
     """What a run did. `state` = done | stopped | failed; `left_over` lists the plan's steps that were refused because their
     state had moved; `next_at` is when it goes on by itself (a limit, or something in doubt)."""
@@ -122,9 +125,9 @@ class Pass:
         self.looked_at = self.ports.clock.now()
         found, due_lefts = await self.ports.store.tx(self._dirty, self.ports.clock.now())
         if self.options.only:
-            chosen = set(self.options.only)
-            found = {"left": [n for n in found["left"] if n in chosen], "right": []}
-            found["left"] += [n for n in self.options.only if n not in set(found["left"])]
+            chosen = [n for n in found["left"] if n in self.options.only]
+            found["left"] = [*chosen, *(n for n in self.options.only if n not in chosen)]
+            found["right"] = []
         if not self.frame.listable("left") and first:
             await self._look_up_left(found["left"], due_lefts)
             brought = await self.ports.store.tx(self._brought)
@@ -151,17 +154,18 @@ class Pass:
         place = self.place or Position("", {}, 0, 0)
         self.upto = {side: frame.streams[side].seq for side in ("left", "right")}
         found: dict[SideName, list[str]] = {}
-        for side, since in (("left", place.left_seq), ("right", place.right_seq)):
+        for side in SIDES:
+            since = place.left_seq if side == "left" else place.right_seq
             found[side] = self._changed(db, side, since)
         asked: dict[str, str] = {}
         for entry in due.ready(db, flow.id, at=now):
-            side: SideName = "left" if entry.side == "left" else "right"
+            side = _side(entry.side)
             if entry.native not in found[side]:
                 found[side].append(entry.native)
             if side == "left":
                 asked[entry.native] = entry.why
         for item in work.ready_to_retry(db, flow.id, at=now):
-            side = "left" if item.side == "left" else "right"
+            side = _side(item.side)
             if item.native not in found[side]:
                 found[side].append(item.native)
             if side == "left" and item.op is None:  # what the vendor refused was read well: it is only sent again
@@ -282,7 +286,9 @@ class Pass:
         steps, needs = self._decided(views)
         if needs:
             await self._ask_for(needs)
-            again = {side: [need.native for need in needs if need.anchor == side] for side in ("left", "right")}
+            again: dict[SideName, list[str]] = {
+                side: [need.native for need in needs if need.anchor == side] for side in SIDES
+            }
             anew = await self.ports.store.tx(_load, self.frame, again)
             more, still = self._decided(anew)
             unclear = {need.native for need in still}
@@ -379,9 +385,8 @@ class Pass:
         """Decide and lower everything due."""
         steps, views = await self.decide(dirty)
         planned = await self.lower(steps)
-        known = {
-            side: await self.ports.store.tx(observations.population, self.frame.streams[side].id)
-            for side in ("left", "right")
+        known: dict[SideName, int] = {
+            side: await self.ports.store.tx(observations.population, self.frame.streams[side].id) for side in SIDES
         }
         vanished: dict[SideName, int] = {
             "left": sum(1 for view in views if view.anchor == "left" and view.own.gone and view.linked),
@@ -414,12 +419,18 @@ def _parked(step: Step, why: str) -> Step:
 
 def _as_it_stands(step: Step) -> Step:
     """The agreement that an update amounts to when the target's wire form is already the same."""
-    shown = {key: (value, step.before.get(key)) for key, value in step.values.items()}
-    agreed = {key: both if step.side == "right" else both[::-1] for key, both in shown.items()}
+    agreed: dict[str, tuple[Json, Json]] = {
+        key: (value, step.before.get(key)) if step.side == "right" else (step.before.get(key), value)
+        for key, value in step.values.items()
+    }
     because = dict.fromkeys(agreed, "the same in the vendor's own spelling")
     return Step(
         "agree", step.side, step.left, step.right, step.label, agreed=agreed, because=because, follower=step.follower
     )
+
+
+def _side(name: str) -> SideName:
+    return "left" if name == "left" else "right"
 
 
 def _load(db: Db, frame: Frame, part: dict[SideName, list[str]]) -> list[View]:
@@ -438,8 +449,8 @@ def _once(steps: Sequence[Step]) -> list[Step]:
 
 
 async def plan_flow(
-    ports: Ports, flow: Flow, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS
-) -> Plan:  # noqa: B008
+    ports: Ports, flow: Flow, options: Options = PLAIN, *, transforms: Mapping[str, Transform] = TRANSFORMS
+) -> Plan:
     """A dry run: reads and decides, writes nothing outside. Raises KoppelError."""
     work_ = Pass(ports, flow, options, transforms=transforms)
     await work_.take_in()
@@ -449,8 +460,8 @@ async def plan_flow(
 
 
 async def sync_flow(
-    ports: Ports, flow: Flow, options: Options = Options(), *, transforms: Mapping[str, Transform] = TRANSFORMS
-) -> Result:  # noqa: B008
+    ports: Ports, flow: Flow, options: Options = PLAIN, *, transforms: Mapping[str, Transform] = TRANSFORMS
+) -> Result:
     """Plan and do it, under the guard. Never raises for what the run itself can say: see `Result.state`. Raises SignInNeeded
     and SetupError after the run is closed as failed."""
     return await _run(ports, flow, options, None, transforms)
@@ -460,10 +471,10 @@ async def apply_plan(
     ports: Ports,
     flow: Flow,
     stored: Plan,
-    options: Options = Options(),
+    options: Options = PLAIN,
     *,
     transforms: Mapping[str, Transform] = TRANSFORMS,
-) -> Result:  # noqa: B008
+) -> Result:
     """Do exactly a stored plan. Raises UsageError when it is not of this flow as it is now."""
     if stored.flow != flow.id or stored.flow_digest != flow.digest:
         raise UsageError(
@@ -533,7 +544,7 @@ class _Rounds:
         for number in range(ROUNDS):
             dirty = await self.work.dirty(first=number == 0)
             if self.stored is not None and number == 0:
-                self.work.looked = dirty = {side: list(self.stored.anchors.get(side, ())) for side in SIDES}
+                dirty.update({side: list(self.stored.anchors.get(side, ())) for side in SIDES})
             plan, views = await self.work.plan(dirty)
             self.first = self.first or plan
             steps = tuple(p for p in self._allowed(plan, number) if p.id not in self.total.refusals)

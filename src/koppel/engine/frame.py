@@ -59,7 +59,7 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
     settle = Visible(as_of=ports.clock.now(), left=left[1].can.settles_after, right=right[1].can.settles_after)
     made = shapes(flow, left[1].can, right[1].can, FACTS[flow.entity])
     ends: tuple[tuple[SideName, Resource], ...] = (("left", left[1]), ("right", right[1]))
-    archives = frozenset(side for side, resource in ends if resource.can.archive)
+    archives: frozenset[SideName] = frozenset(side for side, resource in ends if resource.can.archive)
     return Frame(
         flow=flow,
         policy=Policy(flow=flow, shapes=made, visible=settle, archives=archives),

@@ -24,7 +24,7 @@ class NotSent(msgspec.Struct, frozen=True):
 class Transport(Protocol):
     """Carries one request."""
 
-    async def send(self, request: Request, *, timeout: float) -> Response | NoReply | NotSent:
+    async def send(self, request: Request, *, timeout: float) -> Response | NoReply | NotSent:  # noqa: ASYNC109
         """Send once."""
         ...
 

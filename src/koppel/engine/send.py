@@ -7,9 +7,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
+from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import httpx2
@@ -269,11 +270,11 @@ def _clock_text(at: float) -> str:
     return datetime.fromtimestamp(at, ZoneInfo("Europe/Amsterdam")).strftime("%Y-%m-%d %H:%M")
 
 
-async def gather_limited(limit: int, jobs: list) -> list:
+async def gather_limited(limit: int, jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Run coroutines, at most `limit` at once, results in order; the first error ends the rest."""
     gate = asyncio.Semaphore(max(1, limit))
 
-    async def one(job):  # noqa: ANN001, ANN202
+    async def one(job: Coroutine[Any, Any, T]) -> T:
         async with gate:
             return await job
 

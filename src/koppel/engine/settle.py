@@ -33,6 +33,10 @@ class Hand(msgspec.Struct, frozen=True):
     at: float
 
 
+def _halves(left: str | None, right: str | None) -> tuple[tuple[SideName, str | None], ...]:
+    return ("left", left), ("right", right)
+
+
 # --- membership and bases -------------------------------------------------------------------------------------------
 
 
@@ -75,7 +79,7 @@ def paired(db: Db, frame: Frame, step: Step) -> bool:
 
 def subject_of(db: Db, frame: Frame, left: str | None, right: str | None) -> str | None:
     """The subject a pair, or half of one, belongs to."""
-    for side, native in (("left", left), ("right", right)):
+    for side, native in _halves(left, right):
         if native is not None:
             found = subjects.of_records(db, frame.streams[side].id, [native]).get(native)
             if found:
@@ -108,7 +112,8 @@ def rebase(
             written_right=base.written_right | written.get("right", {}),
         )
     sides: dict[SideName, Side] = {}
-    for side, native in (("left", left), ("right", right)):
+    pair: tuple[tuple[SideName, str], ...] = (("left", left), ("right", right))
+    for side, native in pair:
         seen = observations.load(db, frame.streams[side].id, [native], entity=frame.flow.entity).get(native)
         sides[side] = side_of(frame, side, seen) if seen else Side(native, {}, "")
     known = all(side.digest for side in sides.values())
@@ -122,11 +127,9 @@ def rebase(
     readable = {key: shape for key, shape in wanted.items() if key not in broken}
     merged = Merged()
     if known:
-        l, r = sides["left"], sides["right"]
-        now = {
-            key: Now(left=l.values.get(key), right=r.values.get(key), left_at=l.modified_at, right_at=r.modified_at)
-            for key in readable
-        }
+        one, two = sides["left"], sides["right"]
+        stamps = {"left_at": one.modified_at, "right_at": two.modified_at}
+        now = {key: Now(left=one.values.get(key), right=two.values.get(key), **stamps) for key in readable}
         merged = merge(readable, now, base, visible=frame.policy.visible)
         base = _agreed(base, merged.agreed, prov or {})
     settled = (
@@ -186,9 +189,7 @@ def record(
     extra: dict[str, Json] | None = None,
 ) -> int:
     """One trail entry about a step; refs, values and reasons lie in the sealed payload."""
-    refs = {
-        side: str(frame.ref(side, native)) for side, native in (("left", step.left), ("right", step.right)) if native
-    }
+    refs = {side: str(frame.ref(side, native)) for side, native in _halves(step.left, step.right) if native}
     data: dict[str, Json] = {"flow": frame.flow.id, "label": step.label, "target": step.side, **refs}
     changed = {
         key: {"before": step.before.get(key), "after": value, "because": step.because.get(key, "")}
