@@ -445,6 +445,7 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
             value,
             hand.at,
             earlier[key].count + 1 if key in earlier and earlier[key].value == value else 1,
+            step.before.get(key),
         )
         for key, value in step.values.items()
         if key in frame.policy.shapes and frame.policy.shapes[key].rule.when != "create"

@@ -8,12 +8,14 @@ from koppel.model.values import Json
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A value we wrote to one side and have not read back: the value, what the other side showed then, when, how often."""
+    """A value we wrote to one side and have not read back: the value, what the other side showed then, when, how often,
+    and what it was to replace."""
 
     value: Json
     source: Json = None
     at: float = 0.0
     count: int = 1
+    before: Json = None
 
 
 class Base(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -94,8 +94,11 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
     right_seen, right_pending = _pending("right", key, shape, now, to_right, right_base, visible, out)
     if key in out.waiting or key in out.parks or key in out.because:
         return
-    left_base = to_right.source if to_right and right_pending else left_seen
-    right_base = to_left.source if to_left and left_pending else right_seen
+    # With values on their way both ways the later one was decided knowing the earlier: it tells what both sides should show.
+    later_right = to_right is not None and right_pending and not (to_left and left_pending and to_left.at > to_right.at)
+    later_left = to_left is not None and left_pending and not (to_right and right_pending and to_right.at > to_left.at)
+    left_base = to_right.source if to_right and later_right else left_seen
+    right_base = to_left.source if to_left and later_left else right_seen
     known = known or left_pending or right_pending
     if key in out.kept:
         out.agreed[key] = (now.left, now.right)
@@ -130,7 +133,7 @@ def _pending(
     seen = now.on(side)
     if shape.same_on(side, seen, written.value):
         return written.value, True
-    unmoved = shape.same_on(side, seen, base)
+    unmoved = shape.same_on(side, seen, base) or shape.same_on(side, seen, written.before)
     if unmoved and not visible.due(side, written):
         out.waiting.add(key)  # not visible yet: nothing is decided on it
         return base, True
