@@ -164,13 +164,20 @@ class AfasSandbox:
             case "GET", "connectors", [id_]:
                 return rows(state, environment, id_, ask.query)
             case ("POST" | "PUT") as method, "connectors", [id_]:
-                return write(state, environment, method, id_, None, ask.request.body)
+                return write(state, environment, method, id_, None, self._body(ask))
             case "POST", "connectors", [id_, below_it]:
-                return write(state, environment, "POST", id_, below_it, ask.request.body)
+                return write(state, environment, "POST", id_, below_it, self._body(ask))
             case "DELETE", "connectors", [_, *_]:  # none of the connectors here has it [OAS]
                 raise Refused("update_denied")
             case _:
                 return Response(404)
+
+    def _body(self, ask: _Ask) -> bytes:
+        """The body, whatever the content type; without a charset it may lose letters. [HELP App_Cnr_Rest_Update]"""
+        body = ask.request.body
+        if not self.state.switches.needs_charset or "charset=utf-8" in ask.headers.get("content-type", "").casefold():
+            return body
+        return body.decode("utf-8", "replace").encode("ascii", "replace")
 
     def control(self, action: str, body: dict[str, Json]) -> dict[str, Json]:
         """Do something a person or the vendor would do. Raises ValueError for an unknown action or a bad body."""
@@ -180,10 +187,10 @@ class AfasSandbox:
         """What a client needs to connect to each environment."""
         environments: dict[str, Json] = {}
         for name, environment in self.state.environments.items():
-            sign_in, token = environment.sign_in, environment.sign_in.current()
+            sign_in = environment.sign_in
             environments[name] = {
                 "base_url": f"{base_url}/{MEMBER}/{name}/ProfitRestServices",
-                "token": (token or sign_in.new_token()).xml,
+                "token": sign_in.current(self.state.now()).xml,
                 "api_key": sign_in.api_key,
                 "environment_key": sign_in.environment_key,
                 "user_id": USER,

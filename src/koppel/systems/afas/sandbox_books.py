@@ -227,7 +227,7 @@ class Books:
 
     def in_force(self, row: Row, now: str) -> Row:
         """The organisation with the addresses that hold today; later ones are kept in mind."""
-        later = [begin for side in SIDES for begin, _ in row.get(side, ()) if begin > now]
+        later = [begin for side in SIDES for begin, _ in row.get(side, ())[1:] if begin > now]
         self.pending.pop(row["BcCo"], None)
         if later:
             self.pending[row["BcCo"]] = min(later)

@@ -88,6 +88,7 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     in_flight: int | None = None
     largest: int | None = None
     joined_stamps: bool | None = None
+    needs_charset: bool | None = None
     empty_post: bool | None = None
     put_results: bool | None = None
     language: Literal["nl", "en"] | None = None

@@ -59,6 +59,7 @@ _TEXTS: dict[str, tuple[int, str, str]] = {
         "More than one organisation was found on '{label}'.",
         "Er is meer dan één organisatie gevonden op '{label}'.",
     ),
+    # the next two unverified
     "one_line": (RULE, "Only one line of '{name}' is allowed.", "Er is maar één regel van '{name}' toegestaan."),
     "insert_only": (
         RULE,

@@ -42,6 +42,10 @@ class Classic:
     expires: float | None
     revoked: bool = False
 
+    def good(self, now: float) -> bool:
+        """Whether it opens the door now."""
+        return not self.revoked and (self.expires is None or self.expires > now)
+
     @property
     def xml(self) -> str:
         """The token as it is handed out and sent."""
@@ -83,9 +87,10 @@ class SignIn:
         self.classic[token.data] = token
         return token
 
-    def current(self) -> Classic | None:
-        """The youngest classic token that was not revoked."""
-        return next((token for token in reversed(self.classic.values()) if not token.revoked), None)
+    def current(self, now: float) -> Classic:
+        """The first classic token that is good now; a fresh one when there is none."""
+        good = next((token for token in self.classic.values() if token.good(now)), None)
+        return good or self.new_token(CLASSIC_END if now < CLASSIC_END else None)
 
     def revoke(self, data: str | None) -> int:
         """Revoke one classic token, or every token there is; gives how many."""
@@ -105,8 +110,7 @@ class SignIn:
         scheme, _, value = header.partition(" ")
         if scheme.casefold() == "afastoken" and self.accepts in {"classic", "hybrid"}:
             token = self.classic.get(_data(value.strip()))
-            good = token is not None and not token.revoked and (token.expires is None or token.expires > now)
-            return token if good else None
+            return token if token is not None and token.good(now) else None
         if scheme.casefold() == "bearer" and self.accepts in {"oauth", "hybrid"}:
             return value.strip() if self.access.get(value.strip(), 0.0) > now else None
         return None

@@ -21,7 +21,7 @@ class Switches:
 
     `refuse`: KVK number or name -> the message such a write is refused with. `drop_field`: connector -> fields this tenant
     does not have. `lose`: fields a write accepts and does not keep. `joined_stamps`: an address change moves the debtor's
-    stamp too. `in_flight`: calls of others under way (at most eight together). `largest`: cells an answer may hold.
+    stamp too. `needs_charset`: without `charset=utf-8` in the content type letters beyond ASCII become `?`. `in_flight`: calls of others under way (at most eight together). `largest`: cells an answer may hold.
     """
 
     authorisation_filter: bool = False
@@ -37,6 +37,7 @@ class Switches:
     in_flight: int = 0
     largest: int | None = None
     joined_stamps: bool = False
+    needs_charset: bool = True
     empty_post: bool = False
     put_results: bool = False
     language: str = "nl"
