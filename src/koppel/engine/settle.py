@@ -131,7 +131,8 @@ def rebase(
         stamps = {"left_at": one.modified_at, "right_at": two.modified_at}
         now = {key: Now(left=one.values.get(key), right=two.values.get(key), **stamps) for key in readable}
         merged = merge(readable, now, base, visible=frame.policy.visible)
-        base = _agreed(base, merged.agreed, prov or {})
+        quietly = {key: both for key, both in merged.agreed.items() if key not in merged.because}
+        base = _agreed(base, quietly, prov or {})
     settled = (
         known
         and not (
@@ -140,6 +141,7 @@ def rebase(
             or merged.asks
             or merged.parks
             or merged.waiting
+            or merged.agreed.keys() & merged.because.keys()
             or broken & {*wanted}
         )
         and not any(s.excluded or s.gone for s in sides.values())
