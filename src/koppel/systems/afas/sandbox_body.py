@@ -129,20 +129,20 @@ def convert(found: Field, value: Any) -> Any:
         case "date":
             return _date(text, invalid)
         case _:
-            return _text(found, str(value) if isinstance(value, str) else text)
+            if isinstance(value, bool):  # vendor examples send `true` for VaDu, a text
+                return _text(found, "1" if value else "0")
+            return _text(found, value if isinstance(value, str) else text)
 
 
 def _date(text: str, invalid: Refused) -> str:
     """`YYYY-MM-DD`; a time behind it is cut off."""
     match = re.fullmatch(r"(\d{4}-\d\d-\d\d)(T\d\d:\d\d(:\d\d)?Z?)?", text)
+    if match is None:
+        raise invalid
     try:
-        return date.fromisoformat(match.group(1)).isoformat() if match else _refuse(invalid)
+        return date.fromisoformat(match.group(1)).isoformat()
     except ValueError:
         raise invalid from None
-
-
-def _refuse(refused: Refused) -> str:
-    raise refused
 
 
 def _text(found: Field, text: str) -> str:

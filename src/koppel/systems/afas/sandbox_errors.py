@@ -14,7 +14,6 @@ from koppel.model.values import Json
 from koppel.systems.spi import Response
 
 UNEXPECTED, NO_SUCH_VALUE, RULE = -2147180999, -2147220469, -2147180996
-LANGUAGES = ("en", "nl")
 
 # what -> (error number, English, Dutch)
 _TEXTS: dict[str, tuple[int, str, str]] = {
