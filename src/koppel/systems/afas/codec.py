@@ -249,10 +249,18 @@ def _line(address: Address) -> str:
     return " ".join(part for part in (" ".join((address.street or "").split()), number) if part)
 
 
-def _again(line: str) -> str:
-    """A line as it looks once it was split and put together, whoever wrote it."""
-    found = split_line(line)
-    return _line(found) if found else line
+_NUMBERED = re.compile(r"(?P<street>.*?\S)\s+(?P<tail>\d{1,5}(?:[\s/-]*(?:[A-Za-z]{1,4}(?![A-Za-z])|\d{1,5}))*)")
+
+
+def _comparable(line: str) -> str:
+    """A line in the one spelling that all ways of writing number and suffix share; which is which is not decided here.
+
+    >>> {_comparable(line) for line in ("'t Zand 289 2", "'t Zand 289-2", "'t Zand 289/2")}
+    {"'t Zand 289-2"}
+    """
+    plain = " ".join(line.split())
+    found = None if _PO_BOX.fullmatch(plain) else _NUMBERED.fullmatch(plain)
+    return f"{found['street']} {suffix_form(found['tail'])}" if found else plain
 
 
 ADDRESS_FIELDS = ("Ad", "HmNr", "HmAd", "PbAd", "ZpCd", "Rs", "CoId")
@@ -310,10 +318,15 @@ def _postcode_form(value: str | None, country: str) -> str | None:
     return text(value)
 
 
+def _folded(form: dict[str, Json]) -> dict[str, Json]:
+    return {name: part.upper() if isinstance(part, str) else part for name, part in _filled(form).items()}
+
+
 def address_form(value: Json) -> Json:
     """An address (plain JSON) as Profit_Debtor lets us see it again: a street line, postcode and city, country.
 
-    The line is compared, not its parts: both sides are split alike, so a doubtful split is never a difference.
+    The line is compared, not its parts: where the number begins can be doubtful, and a doubt is no difference. Nor are
+    capitals: Profit keeps equal addresses of all its relations as one record, written as it was first.
     """
     if isinstance(value, dict) and "line" in value:
         return cast("Json", value)  # in this form already
@@ -325,19 +338,19 @@ def address_form(value: Json) -> Json:
         shown = [line for line in (text(line) for line in address.lines) if line]
         # Postcode and city of a foreign address come back in one line; all beyond the first line goes there too.
         place = " ".join(part for part in (text(address.postcode), text(address.city)) if part)
-        return _filled(
+        return _folded(
             {
-                "line": _again(shown[0]) if shown else "",
+                "line": _comparable(shown[0]) if shown else "",
                 "city": place or ", ".join(shown[1:]) or None,
                 "country": country,
             }
         )
-    shown_line = _again(_line(address))
+    shown_line = _comparable(_line(address))
     if country != "NL":
         place = " ".join(part for part in (text(address.postcode), text(address.city)) if part)
-        return _filled({"line": shown_line, "city": place or None, "country": country})
+        return _folded({"line": shown_line, "city": place or None, "country": country})
     parts = {"postcode": _postcode_form(address.postcode, country), "city": text(address.city), "country": country}
-    return _filled({"line": shown_line, **parts})
+    return _folded({"line": shown_line, **parts})
 
 
 def read_address(row: dict[str, Json]) -> tuple[Address | None, tuple[Problem, ...]]:

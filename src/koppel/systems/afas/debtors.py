@@ -59,6 +59,7 @@ def decode(site: Site, shown: Item) -> Decoded:
         code=codec.text(row.get("DebtorId")),
     )
     own = {name: _own(name, row, problems) for name in site.own if fields.column(name) in row}
+    own["BcCo"] = organisation_of(shown)
     return Decoded(Record(company, own), tuple(problems))
 
 

@@ -35,7 +35,8 @@ CANONICAL: tuple[Field, ...] = (
         kind="address",
         vendor=codec.ADDRESS_FIELDS,
         form=codec.address_form,
-        lossy="Of a foreign address only the first line, postcode and place are kept.",
+        lossy="Of a foreign address only the first line, postcode and place are kept. Capitals are Profit's: it keeps equal "
+        "addresses as one record.",
         note="The visit address, from today on (BeginDate). The postal address is not touched after the debtor was made.",
     ),
     Field(path="phone", kind="phone", vendor=("TeNr",), max_length=255, form=codec.text),
