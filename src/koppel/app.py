@@ -70,7 +70,7 @@ from koppel.store.store import Store, open_store
 from koppel.store.trail import Broken, Head, Recorded
 from koppel.store.vault import Vault, create_key, read_key
 from koppel.systems import registry
-from koppel.systems.spi import Absent, Query, Resource, Unknown
+from koppel.systems.spi import Absent, Query, Resource, System, Unknown
 
 T = TypeVar("T")
 
@@ -229,11 +229,16 @@ class Workspace:
         facts = registry.facts(config.system)
         return Connection(
             name=name,
-            system=registry.load(config.system),
+            system=registry.load(config.system).for_settings(settings),
             settings=settings,
             facts=facts,
             own={r: tuple(dict.fromkeys(names)) for r, names in own.items()},
         )
+
+    def _system(self, name: str) -> System:
+        """The system of a connection, as its settings make it; settings are only read where they matter. Raises SetupError."""
+        system = registry.load(self.config.connections[name].system)
+        return system if system.tailored is None else self.connection(name).system
 
     def connect(
         self, name: str, *, system: str | None = None, settings: Mapping[str, Json] | None = None
@@ -265,7 +270,9 @@ class Workspace:
         }
         from koppel.config.workspace_file import ConnectionConfig  # noqa: PLC0415 - only here
 
-        settings_of(ConnectionConfig(name, chosen, plain), sealed)  # complain before anything is written
+        settings_of(
+            ConnectionConfig(name, chosen, plain, self.config.folder), sealed
+        )  # complain before anything is written
         if sealed:
             self.store.run(secrets.put, f"settings {name}", sealed, at=_now())
         write_connection(self.config.path, name, chosen, plain)
@@ -370,9 +377,7 @@ class Workspace:
                     f"Flow {flow_id} speaks of the connection {end.connection!r}, which is not configured.",
                     remedy=f"koppel connect {end.connection} --system …",
                 )
-            resources = {
-                r.name for r in registry.load(self.config.connections[end.connection].system).resources if r.entity
-            }
+            resources = {r.name for r in self._system(end.connection).resources if r.entity}
             if end.resource not in resources:
                 raise SetupError(
                     f"Flow {flow_id}: {end.connection} has no resource {end.resource!r}.",
@@ -436,7 +441,7 @@ class Workspace:
                     )
                 ]
             try:
-                cans[side] = registry.load(config.system).resource(end.resource).can
+                cans[side] = self._system(end.connection).resource(end.resource).can
             except KeyError:
                 return [
                     FlowProblem(
@@ -464,10 +469,7 @@ class Workspace:
     def document(self, flow_id: str, *, language: str = "en") -> str:
         """The flow as a mapping document a controller can sign, in Markdown."""
         flow = self.flow(flow_id)
-        ends = [
-            (end.connection, registry.load(self.config.connections[end.connection].system), end.resource)
-            for end in (flow.left, flow.right)
-        ]
+        ends = [(end.connection, self._system(end.connection), end.resource) for end in (flow.left, flow.right)]
         (_, left, left_name), (_, right, right_name) = ends
         return mapping_document(
             flow, left=left.resource(left_name).can, right=right.resource(right_name).can, left_title=f"{left.title} ({flow.left})", right_title=f"{right.title} ({flow.right})", language="nl" if language == "nl" else "en"

@@ -296,8 +296,11 @@ def _value(
     from koppel.config.settings_form import settings_form
 
     connection = ws.connection(name)
+    written = ws.config.connections[name].settings  # of a file its path, not what stands in it
     plain = {
-        s.name: msgspec.to_builtins(getattr(connection.settings, s.name)) for s in settings_form(system) if not s.secret
+        s.name: written.get(s.name) if s.kind == "file" else msgspec.to_builtins(getattr(connection.settings, s.name))
+        for s in settings_form(system)
+        if not s.secret
     }
     unset = [s.name for s in settings_form(system) if s.chosen_from and plain.get(s.name) is None]
     return {

@@ -91,15 +91,14 @@ def _steps(told: dict[str, Any]) -> Iterator[str]:
     from koppel.config.settings_form import settings_form
 
     yield "From another terminal:"
-    for flow in ready_made()[:1]:
-        yield f"  koppel init try-out --flow {flow.name} && cd try-out"
+    yield f"  koppel init try-out --flow NAME && cd try-out     # NAME: {', '.join(flow.name for flow in ready_made())}"
     for name, values in told["systems"].items():
         plain = [s.name for s in settings_form(name) if s.name in values and not s.secret]
         sets = "".join(f" --set {key}={values[key]}" for key in plain)
         secret = next((s.name for s in settings_form(name) if s.secret and s.name in values), None)
         given = f"echo {values[secret]} | " if secret else ""
         yield f"  {given}koppel connect NAME --system {name}{sets}{f' --secret-stdin {secret}' if secret else ''}"
-    yield "NAME is what the flow calls the connection."
+    yield "The NAME of a connection is what the flow calls it."
     for name in (name for name, values in told["systems"].items() if "authorization_code" in values):
         yield f"The sign-in code of {name} is good for minutes; a fresh one:"
         yield f"  curl -X POST {told['base_url']}/_sandbox/control/{name}/authorization_code"

@@ -223,3 +223,13 @@ def test_a_flow_without_its_connection_is_set_up(at, koppel):
     said = koppel("check")
     assert said.code == 3
     assert "elsewhere" in said.out
+
+
+def test_many_look_ups_are_asked_about_first(at, koppel, monkeypatch):
+    monkeypatch.setattr("koppel.cli.terminal.Terminal.can_ask", property(lambda _self: True))
+    before = at.calls()
+    typed = [f"{number:08}" for number in range(11000000, 11000026)]
+    said = koppel("add", *typed, "--to", "books-nl", typed="no\n")
+    assert said.code == 1
+    assert at.calls() == before
+    assert "nothing was done" in said.err
