@@ -229,18 +229,21 @@ _DELIVERY_ADDRESS = _columns(
 )
 
 
-def _free(label: str) -> Callable[[Sight], Any]:
+def _free(name: str, connector: str, label: str, type_: str, length: int = 0) -> Column:
+    """A column on a field of the tenant's own, which each environment knows by another id."""
+
     def read(sight: Sight) -> Any:
-        for own in sight.books.free.get("KnOrganisation", ()):
+        row = sight.side if connector == "KnSalesRelationOrg" else sight.org
+        for own in sight.books.free.get(connector, ()):
             if own.label.nl == label:
-                value = sight.org.get(own.name)
+                value = row.get(own.name)
                 return _date(value) if own.type == "date" else value
         return None
 
-    return read
+    return Column(name, type_, Label(label, label), read, length, free=(connector, label))
 
 
-CHECKED_ON = "KvK gecontroleerd op"
+CHECKED_ON, MARK = "KvK gecontroleerd op", "Kenmerk koppeling"
 _HUB = _columns(
     _column("Debiteurnummer", "Debiteurnummer", lambda s: s.key, length=16),
     _column("Organisatienummer", "Organisatienummer", _side("BcCo"), length=15),
@@ -259,10 +262,9 @@ _HUB = _columns(
     _column("Woonplaats", "Woonplaats", _adr("Rs"), length=50),
     _column("Land", "Land", _adr("CoId"), length=3),
     _column("Geblokkeerd", "Volledig geblokkeerd", _side("BlTl", False), "boolean"),
-    Column(
-        "KvK_gecontroleerd_op", "date", Label(CHECKED_ON, CHECKED_ON), _free(CHECKED_ON),
-        free=("KnOrganisation", CHECKED_ON),
-    ),
+    _column("Externe_sleutel", "Externe sleutel", _org("XpRe"), length=40),
+    _free("KvK_gecontroleerd_op", "KnOrganisation", CHECKED_ON, "date"),
+    _free("Kenmerk_koppeling", "KnSalesRelationOrg", MARK, "string", 40),
     _column("Gewijzigd_op", "Gewijzigd op", _side("changed"), "date"),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from zlib import crc32
 from koppel.systems.afas.sandbox_books import Books, Key, Row, today, wall
 from koppel.systems.afas.sandbox_errors import Label
 from koppel.systems.afas.sandbox_fields import COUNTRY_BY_ISO, Field, make_field
-from koppel.systems.afas.sandbox_rows import CHECKED_ON
+from koppel.systems.afas.sandbox_rows import CHECKED_ON, MARK
 from koppel.systems.sandbox_spi import SeedCompany, SeedPerson
 
 _DAY = 86_400.0
@@ -50,7 +50,7 @@ def free_fields(seed: int, environment: str) -> dict[str, tuple[Field, ...]]:
 
     return {
         "KnOrganisation": (own(CHECKED_ON, "date", 0), own("Activiteit", "string", 100)),
-        "KnSalesRelationOrg": (own("Kenmerk koppeling", "string", 40),),
+        "KnSalesRelationOrg": (own(MARK, "string", 40),),
     }
 
 
@@ -59,16 +59,15 @@ def _enter(books: Books, company: SeedCompany, rng: Random, now: float) -> None:
     copies = 3 if company.in_erp == "thrice" else 1
     only = copies == 1 and company.in_erp != "vat" and rng.random() < 0.15
     for number in range(copies):
-        at = now - rng.randrange(30, 1500) * _DAY
+        at = now - rng.randrange(30, 1500) * _DAY + rng.randrange(8 * 3600)
         bcco = books.number("organisation")
-        moment = wall(at)
+        moment = wall(at) - rng.randrange(1000)
         row = _organisation(company, number, rng) | {"BcCo": bcco, "made": moment}
         row["Adr"] = ((today(at), books.address(_address(company, number, rng), moment)),)
         row["PadAdr"] = company.po_box is None
         if company.po_box is not None:
             row["Pad"] = ((today(at), books.address(_post_box(company), moment)),)
-        later = moment + rng.randrange(1, 25) * 86_400_000 if rng.random() < 0.4 else moment
-        changed = min(wall(now), later) - rng.randrange(1000)
+        changed = moment + rng.randrange(1, 25) * 86_400_000 if rng.random() < 0.4 else moment
         books.put("organisation", bcco, books.in_force(row, today(now)) | {"changed": changed})
         if not only:
             debtor = books.number("debtor")

@@ -478,6 +478,17 @@ def test_a_free_field_is_written_by_its_id_and_read_from_the_tenants_own_connect
     assert own in {field["fieldId"] for field in fields}
 
 
+def test_a_mark_left_in_the_debtors_free_field_is_found_again(office: Office):
+    fields = content(office.call("GET", "metainfo/update/KnSalesRelationOrg"))["fields"]
+    (mark,) = (field for field in fields if field["label"] == "Kenmerk koppeling")
+    assert (mark["dataType"], mark["length"]) == ("string", 40)
+    element = new_debtor()
+    element["Fields"][mark["fieldId"]] = "op-0001"
+    made = content(office.write("POST", "KnSalesRelationOrg", element))["results"]["KnSalesRelationOrg"]
+    (row,) = office.find("Hub_Debiteuren", "Kenmerk_koppeling", "op-0001")
+    assert row["Debiteurnummer"] == made["DbId"]
+
+
 def test_the_fields_of_an_update_connector(office: Office):
     meta = content(office.call("GET", "MetaInfo/Update/KnSalesRelationOrg"))
     by_id = {field["fieldId"]: field for field in meta["fields"]}
