@@ -53,6 +53,8 @@ def join(db: Db, frame: Frame, hand: Hand, left: str, right: str, *, why: str, f
         subjects.join(
             db, subject, right_stream, right, role="follower" if follower or taken else "main", why=why, at=hand.at
         )
+    if (mine is None or theirs is None) and flows.others(db, frame.flow.id):
+        observations.tell_again(db, right_stream, right)
     return subject
 
 

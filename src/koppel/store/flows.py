@@ -44,6 +44,11 @@ def position(db: Db, flow: str) -> Position | None:
     return None if row is None else Position(row[0], msgspec.json.decode(row[1]), row[2], row[3])
 
 
+def others(db: Db, flow: str) -> bool:
+    """Whether any other flow ever ran in this workspace."""
+    return bool(db.scalar("select count(*) from flows where id <> :f", f=flow))
+
+
 def move(db: Db, flow: str, place: Position) -> None:
     """Record where a flow stands."""
     db.run(

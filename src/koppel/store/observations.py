@@ -212,6 +212,16 @@ def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
     )
 
 
+def tell_again(db: Db, stream: int, native: str) -> None:
+    """Give a record the next `seq` although it has not changed: something about it is news to flows that looked already."""
+    db.run("update streams set seq = seq + 1 where id = :s", s=stream)
+    db.run(
+        "update observations set seq = (select seq from streams where id = :s) where stream = :s and native = :n",
+        s=stream,
+        n=native,
+    )
+
+
 def changed_since(db: Db, stream: int, seq: int, *, upto: int) -> list[str]:
     """Natives whose latest change lies in (seq, upto], in order of change."""
     return [
