@@ -15,7 +15,7 @@ from koppel.engine.noticed import note_edits
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender, gather_limited
 from koppel.model.problem import Bug, RetryLater
-from koppel.store import leases, observations, streams
+from koppel.store import hints, leases, observations, streams
 from koppel.store.observations import Seen, Taken
 from koppel.store.sql import Db
 from koppel.store.streams import Stream
@@ -23,6 +23,7 @@ from koppel.store.vault import canonical
 from koppel.systems.spi import Absent, Finding, Found, Item, Page, Query, Resource, Unknown
 
 LEASE_SECONDS = 300.0
+HINT_WAIT = 600.0  # a hinted record that cannot be looked up now is asked for again after this long
 READER_PATIENCE = 30.0  # another flow reading the same stream is soon done
 
 
@@ -128,8 +129,10 @@ def _store_page(db: Db, connection: Connection, resource: Resource, stream: Stre
         of = stream if name == resource.name else streams.ensure(db, connection.name, name)
         gone = observations.take_in(db, of.id, [Seen(native, None) for native in natives], at=at, scan=of.scan)
         taken = Taken(taken.new, taken.changed, (*taken.gone, *gone.gone))
+    for name, natives in _by_resource(page.hints).items():
+        hints.put(db, streams.ensure(db, connection.name, name).id, natives, at=at)
     complete = page.complete and page.next is None
-    if complete and resource.entity:
+    if complete and resource.entity and resource.can.never_skips != "signal_time":  # a feed of signals lists no records
         swept = observations.mark_unseen_gone(db, stream.id, stream.scan, at=at)
         taken = Taken(taken.new, taken.changed, (*taken.gone, *swept.gone))
     streams.move_cursor(db, stream.id, cursor=page.cursor, next_page=page.next, complete=complete, at=at)
@@ -199,6 +202,24 @@ def _by_resource(gone: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
+async def follow_signals(ports: Ports, sender: Sender, connection: Connection, resource: Resource) -> Fetched | None:
+    """Read the feed that hints at changes of a resource nobody can list, and look up the records hinted at that we know.
+
+    None when the resource has no such feed.
+    """
+    if resource.signals is None:
+        return None
+    fetched = await fetch(ports, sender, connection, connection.resource(resource.signals))
+    stream = await ports.store.tx(streams.ensure, connection.name, resource.name)
+    natives = await ports.store.tx(hints.known, stream.id, at=ports.clock.now())
+    if natives:
+        answers = await look_up(ports, sender, connection, resource, "native", natives)
+        for native, unknown in unknown_of(answers).items():
+            at = unknown.problem.retry_at or ports.clock.now() + HINT_WAIT
+            await ports.store.tx(hints.later, stream.id, native, not_before=at)
+    return fetched
+
+
 async def look_up(
     ports: Ports, sender: Sender, connection: Connection, resource: Resource, kind: str, values: Sequence[str]
 ) -> dict[str, Finding]:
@@ -233,6 +254,7 @@ def _store_findings(
     items = {item.native: item for answer in answers.values() if isinstance(answer, Found) for item in answer.items}
     take_items(db, connection, resource, stream, list(items.values()), at=at)
     if kind == "native":
+        hints.done(db, stream.id, [native for native, answer in answers.items() if not isinstance(answer, Unknown)])
         absent = [Seen(native, None, remember=True) for native, answer in answers.items() if isinstance(answer, Absent)]
         observations.take_in(db, stream.id, absent, at=at, scan=stream.scan)
 

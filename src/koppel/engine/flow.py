@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from koppel.engine import enrich, leasing
 from koppel.engine import execute as executor
-from koppel.engine import leasing
 from koppel.engine import plan as plans
 from koppel.engine.execute import Fence, Outcome
-from koppel.engine.fetch import fetch, look_up
+from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
@@ -102,6 +102,9 @@ class Pass:
         """Read both sides' streams, once; a side that cannot be listed is looked up by what is due."""
         for side in ("left", "right"):
             connection, resource = self.frame.connections[side], self.frame.resources[side]
+            if not resource.can.list:
+                followed = await follow_signals(self.ports, self.sender, connection, resource)
+                self.streams_read += followed is not None
             if not resource.can.list or (self.options.light and self.frame.streams[side].complete_at is None):
                 continue
             await fetch(self.ports, self.sender, connection, resource)
@@ -132,6 +135,9 @@ class Pass:
             await self._look_up_left(found["left"], due_lefts)
             brought = await self.ports.store.tx(self._brought)
             found["left"] += [n for n in brought if n not in set(found["left"]) and not self.options.only]
+        if first and self.flow.enrich:
+            stream = self.frame.streams["left"].id
+            await enrich.ask(self.ports, self.sender, self.flow, stream, found["left"])
         self.looked = found
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from koppel.engine.enrich import laid_over
 from koppel.engine.ports import Connection, Ports
 from koppel.mapping.conditions import reason
 from koppel.mapping.flow import Flow, SideName, other
@@ -43,6 +44,7 @@ class Frame:
     absent: dict[SideName, set[tuple[str, str]]] = field(default_factory=lambda: {"left": set(), "right": set()})
     unfound: dict[str, Problem] = field(default_factory=dict)
     again: list[tuple[Due, float | None]] = field(default_factory=list)
+    sources: Mapping[str, Connection] = field(default_factory=dict)
 
     def ref(self, side: SideName, native: str) -> Ref:
         """The full reference of a record."""
@@ -70,7 +72,14 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
             "right": ports.store.run(streams.ensure, right[0].name, right[1].name),
         },
         transforms=transforms,
+        sources=ports.connections,
     )
+
+
+def seen_of(db: Db, frame: Frame, side: SideName, natives: Iterable[str]) -> dict[str, Observation]:
+    """What is known of these records, with what enriching resources know laid over the left's."""
+    seen = observations.load(db, frame.streams[side].id, natives, entity=frame.flow.entity)
+    return laid_over(db, frame.flow, frame.sources, seen) if side == "left" else seen
 
 
 def refresh(ports: Ports, frame: Frame) -> None:
@@ -183,7 +192,7 @@ class Loader:
     def _views(self, anchor: SideName, natives: list[str]) -> list[View]:
         db, frame, far = self.db, self.frame, other(anchor)
         near_stream, far_stream = frame.streams[anchor].id, frame.streams[far].id
-        own = observations.load(db, near_stream, natives, entity=self.entity)
+        own = seen_of(db, frame, anchor, natives)
         members = subjects.of_records(db, near_stream, natives)
         partners = subjects.of_subjects(db, far_stream, {m.subject for m in members.values()})
         keys = {native: match_values(frame.flow, o.record) for native, o in own.items() if o.record}
@@ -193,7 +202,7 @@ class Loader:
         far_natives = {m.native for several in partners.values() for m in several} | {
             n for several in candidates.values() for n in several
         }
-        far_seen = observations.load(db, far_stream, far_natives, entity=self.entity)
+        far_seen = seen_of(db, frame, far, far_natives)
         far_members = subjects.of_records(db, far_stream, far_natives)
         twin_seen = observations.load(
             db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity

@@ -12,7 +12,7 @@ import msgspec
 
 from koppel.engine import settle
 from koppel.engine.fetch import look_up
-from koppel.engine.frame import Frame, side_of
+from koppel.engine.frame import Frame, seen_of, side_of
 from koppel.engine.plan import Planned, as_json
 from koppel.engine.ports import Ports
 from koppel.engine.send import Sender
@@ -20,7 +20,7 @@ from koppel.engine.settle import Hand, anchor_of, anchor_side
 from koppel.mapping.flow import SideName
 from koppel.model.problem import Problem
 from koppel.model.values import Json
-from koppel.store import due, intents, observations, work
+from koppel.store import due, intents, work
 from koppel.store.due import Due
 from koppel.store.intents import Intent
 from koppel.store.sql import Db
@@ -175,9 +175,7 @@ def _moved(db: Db, frame: Frame, planned: Planned, trace: Landed, at: float) -> 
     if trace.item is None:
         return False
     settle.keep_item(db, frame, step.side, trace.item, at=at)
-    seen = observations.load(db, frame.streams[step.side].id, [trace.native], entity=frame.flow.entity).get(
-        trace.native
-    )
+    seen = seen_of(db, frame, step.side, [trace.native]).get(trace.native)
     if seen is None:
         return False
     shown = side_of(frame, step.side, seen).values

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from koppel.engine.fetch import take_items
-from koppel.engine.frame import Frame, side_of
+from koppel.engine.frame import Frame, seen_of, side_of
 from koppel.engine.plan import Planned, as_json
 from koppel.mapping.flow import SideName, other
 from koppel.model.problem import Problem
@@ -116,7 +116,7 @@ def rebase(
     sides: dict[SideName, Side] = {}
     pair: tuple[tuple[SideName, str], ...] = (("left", left), ("right", right))
     for side, native in pair:
-        seen = observations.load(db, frame.streams[side].id, [native], entity=frame.flow.entity).get(native)
+        seen = seen_of(db, frame, side, [native]).get(native)
         sides[side] = side_of(frame, side, seen) if seen else Side(native, {}, "")
     known = all(side.digest for side in sides.values())
     facts_only = frame.flow.match.shared_key == "facts"

@@ -254,7 +254,8 @@ class Resource:
     """A kind of record inside a system. What `can` denies is never called.
 
     `entity` is the canonical entity's name, or "" for a feed that carries none (tombstones). `tombstones` names the
-    resource whose pages list this one's deletions. `link` gives a web address for a person to open the record.
+    resource whose pages list this one's deletions, `signals` the one whose pages hint at changes of this one's records (for
+    a resource that cannot be listed). `link` gives a web address for a person to open the record.
     """
 
     name: str
@@ -268,6 +269,7 @@ class Resource:
     send: Callable[[Site, Batch], Exchange[tuple[Receipt, ...]]] | None = None
     probe: Callable[[Site, tuple[Operation, ...]], Exchange[dict[str, Trace]]] | None = None
     tombstones: str | None = None
+    signals: str | None = None
     link: Callable[[Site, str], str] | None = None
 
 
@@ -388,6 +390,7 @@ class System:
     """A product we can talk to. `settings` is a msgspec struct the set-up form is drawn from (field `metadata` carries
     title, secret, choices); `sandbox` is a dotted name `module:function`, loaded only when served. `metadata` lists the
     vendor-own fields this account really has; `accounts` lists what one login can reach as (id, title), e.g. divisions.
+    `tailored` makes the system of one account, where settings say what it offers (a described REST API): ask `for_settings`.
     """
 
     name: str
@@ -403,7 +406,12 @@ class System:
     hosts: Callable[[Any], tuple[str, ...]] = field(default=lambda settings: ())
     ca_bundle: Callable[[Any], str | None] = field(default=lambda settings: None)
     sandbox: str | None = None
+    tailored: Callable[[Any], System] | None = None
     spi: int = SPI_VERSION
+
+    def for_settings(self, settings: Any) -> System:
+        """The system as an account with these settings has it: itself, unless its settings say what it offers."""
+        return self.tailored(settings) if self.tailored else self
 
     def resource(self, name: str) -> Resource:
         """The resource of that name. Raises KeyError."""
@@ -421,5 +429,3 @@ def drive(exchange: Exchange[T], answer: Callable[[Call], Reply]) -> T:
             call = exchange.send(answer(call))
     except StopIteration as done:
         return done.value
-
-
