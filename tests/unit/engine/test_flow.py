@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from koppel.model.problem import UsageError
 from koppel.store import due, flows, secrets, trail, work
+from koppel.systems.spi import Operation
 
 PROFILE = "basisprofielen"
 
@@ -221,6 +223,35 @@ def test_left_as_it_is_by_a_person_is_not_asked_again_even_after_an_edit_of_the_
     assert desk.sync().counts["ask"] == 0
     assert desk.asks() == []
     assert desk.account(company.kvk)["Name"] == "Blijft"
+
+
+def test_skipped_by_a_person_stays_skipped(desk: Any) -> None:
+    company = next(c for c in new_ones(desk) if c.vat)
+    desk.exact("add", set={"Name": "Ander", "ChamberOfCommerce": "00000019", "VATNumber": company.vat})
+    desk.take(company.kvk)
+    assert desk.sync().counts["ask"] == 1
+    assert desk.asks()[0].code == "keys_differ"
+    desk.answer("skip")
+    for _ in range(3):
+        desk.store.run(due.add, desk.flow.id, [due.Due("left", company.kvk, "asked")], at=desk.host.clock.now())
+        result = desk.sync()
+        assert (result.counts["refuse"], result.counts["ask"], result.counts["create"]) == (1, 0, 0)
+        desk.later(60.0)
+
+
+def test_left_alone_while_out_of_scope_is_asked_about_again_when_it_leaves_another_time(desk: Any) -> None:
+    desk.edit_flow('{ field = "is_active", is = true }', '{ field = "do_not_mail", is = false }')
+    company = next(c for c in new_ones(desk) if not c.do_not_mail)
+    desk.take(company.kvk)
+    desk.sync()
+    for asked in (1, 1):
+        desk.kvk("edit", kvk=company.kvk, set={"do_not_mail": True})
+        assert desk.sync(only=(company.kvk,), refresh=True).counts["ask"] == asked
+        desk.answer("leave")
+        assert desk.sync(only=(company.kvk,)).counts["ask"] == 0
+        desk.kvk("edit", kvk=company.kvk, set={"do_not_mail": False})
+        desk.sync(only=(company.kvk,), refresh=True)
+        assert desk.scalar("select count(*) from work where state <> 'closed'") == 0
 
 
 def ask_about_phone(desk: Any) -> Any:
@@ -449,8 +480,7 @@ def test_a_deleted_debtor_is_made_again_when_a_person_says_restore(desk: Any) ->
     desk.sync()
     desk.answer("restore")
     desk.store.run(due.add, desk.flow.id, [due.Due("left", company.kvk, "asked")], at=desk.host.clock.now())
-    desk.sync()
-    desk.sync()
+    desk.sync()  # parted and made again in one run
     assert desk.account(company.kvk)["Name"] == called(company)
     assert desk.asks() == []
 
@@ -512,9 +542,14 @@ def test_a_number_another_flow_took_in_is_no_intake_of_this_one(desk: Any) -> No
     mine = desk.flow
     desk.flow = msgspec.structs.replace(mine, id="other-flow", digest="other")
     desk.take(second.kvk)
+    desk.plan()  # looked up, and so in the store, but not created yet
     desk.flow, other = mine, desk.flow
     desk.sync()
     assert not desk.accounts(second.kvk)
+    desk.exact("add", set={"Name": "Van hand", "ChamberOfCommerce": second.kvk})
+    assert desk.sync().counts["link"] == 0  # a record that turns up for it is no intake either
+    desk.exact("delete", kvk=second.kvk)
+    desk.sync()
     desk.flow = other
     assert desk.sync().counts["create"] == 1
     desk.flow = mine
@@ -531,3 +566,77 @@ def test_what_was_refused_is_not_sent_again_in_the_same_run(desk: Any) -> None:
     desk.sync()
     assert desk.exact("writes")["refused"] == 1
     assert desk.parked()[0].tries == 1
+
+
+def test_what_was_archived_is_no_pair_any_more_and_is_archived_once(desk: Any) -> None:
+    desk.edit_flow('left  = "ask" ', 'left  = "archive" ')
+    archives(desk)
+    company = new_ones(desk)[0]
+    desk.take(company.kvk)
+    desk.sync()
+    desk.kvk("undeliverable", kvk=company.kvk)
+    desk.host.reset_calls()
+    refused = desk.sync(only=(company.kvk,), refresh=True)
+    assert (refused.state, "--allow deletes" in refused.message) == ("stopped", True)
+    assert desk.count("exact", "PUT") == 0
+    result = desk.sync(only=(company.kvk,), refresh=True, override=(*FREELY, "deletes"))
+    assert result.counts["archive"] == 1
+    assert desk.account(company.kvk)["Blocked"] is True
+    assert desk.scalar("select count(*) from members") == 0
+    desk.exact("edit", kvk=company.kvk, set={"Phone": "1"})
+    desk.sync(override=(*FREELY, "deletes"))
+    assert desk.count("exact", "PUT") == 1
+    assert [entry.kind for entry in desk.trail()][-1] == "archived"
+
+
+FREELY = ("creates", "share", "vanished")
+
+
+def archives(desk: Any) -> None:
+    """Have Exact's accounts be archived by blocking them, as another vendor might."""
+    connection = desk.connections["books-nl"]
+    real = connection.resource("accounts")
+
+    def lower(site: Any, change: Any) -> Any:
+        if change.kind != "archive":
+            return real.lower(site, change)
+        return (Operation(change.op, "archive", "accounts", change.native, {"Blocked": True}),)
+
+    mine = replace(real, lower=lower, can=replace(real.can, archive=True))
+    resources = tuple(mine if r.name == "accounts" else r for r in connection.system.resources)
+    desk.connections["books-nl"] = replace(connection, system=replace(connection.system, resources=resources))
+
+
+def test_a_record_that_cannot_be_written_parks_and_the_others_go_on(desk: Any) -> None:
+    connection = desk.connections["books-nl"]
+    real = connection.resource("accounts")
+    first = new_ones(desk)[0]
+
+    def lower(site: Any, change: Any) -> Any:
+        if change.values.get("kvk") == first.kvk:
+            raise UsageError("a month is no date.", remedy="Give a day.")
+        return real.lower(site, change)
+
+    resources = tuple(replace(real, lower=lower) if r is real else r for r in connection.system.resources)
+    desk.connections["books-nl"] = replace(connection, system=replace(connection.system, resources=resources))
+    desk.take()
+    result = desk.sync()
+    assert (result.state, result.counts["park"]) == ("done", 1)
+    assert not desk.accounts(first.kvk)
+    assert all(desk.accounts(other.kvk) for other in new_ones(desk)[1:])
+    assert "a month is no date" in desk.parked()[0].body["text"]
+
+
+def test_one_refused_debtor_of_three_is_not_tried_again_because_the_others_were_written(desk: Any) -> None:
+    company = seeded(desk, in_erp="thrice")[0]
+    desk.take(company.kvk)
+    desk.sync()
+    three = desk.accounts(company.kvk)
+    for account in three:
+        desk.exact("edit", id=account["ID"], set={"ChamberOfCommerce": None})
+    desk.exact("settings", refuse={three[0]["Name"]: "Ongeldig: KvK"})
+    result = desk.sync()
+    assert (result.counts["update"], result.counts["refused_by_vendor"]) == (2, 1)
+    assert desk.exact("writes")["refused"] == 1
+    (parked,) = desk.parked()
+    assert parked.body["right"] == three[0]["ID"]

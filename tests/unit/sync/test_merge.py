@@ -269,6 +269,13 @@ def test_a_value_that_was_cut_is_adopted_and_said() -> None:
     assert out.because["name"] == "kept in the vendor's own spelling"
 
 
+def test_an_old_value_that_begins_the_new_one_is_no_cut() -> None:
+    base = on_its_way("Bakkerij De Korenaar", source="Bakkerij De Korenaar", old="Bakkerij")
+    assert merged("Bakkerij De Korenaar", "Bakkerij", base, visible=NOT_YET).waiting == {"name"}
+    out = merged("Bakkerij De Korenaar", "Bakkerij", base, visible=BY_NOW)
+    assert (out.to, out.agreed) == (to("right", "Bakkerij De Korenaar"), {})
+
+
 def test_a_value_that_was_respelled_is_adopted_once_and_never_fought_over() -> None:
     first = merged("bakkerij", "BAKKERIJ", on_its_way("bakkerij", old="Slager"), visible=NOT_YET)
     assert first.agreed == {"name": ("bakkerij", "BAKKERIJ")}
