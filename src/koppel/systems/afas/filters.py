@@ -82,8 +82,8 @@ def where(field: str, operator: Operator, value: str = "") -> Filter:
 
 
 def both(left: Filter, right: Filter) -> Filter:
-    """What both filters select. There are no brackets in this language: the alternatives are multiplied out."""
-    return tuple(one + other for one in left or ((),) for other in right or ((),))
+    """What both filters select; an empty one selects all. Without brackets in this language, alternatives are multiplied out."""
+    return tuple(one + other for one in left for other in right) if left and right else left or right
 
 
 def moment(value: datetime) -> str:

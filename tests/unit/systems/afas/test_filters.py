@@ -105,6 +105,13 @@ def test_both_selects_what_each_selects(left, right, row):
     assert chosen(both(left, right)) == (chosen(left) and chosen(right))
 
 
+def test_a_filter_that_selects_all_leaves_the_other_as_it_is():
+    some = where("A", Operator.EQUALS, "1")
+    assert both((), some) == both(some, ()) == some
+    assert both((), ()) == ()
+    assert "filter" not in query(both((), ()), order=("DebtorId",), take=1)
+
+
 @pytest.mark.parametrize("operator", list(Operator))
 def test_all_fifteen_operators_can_be_asked(operator):
     (group,) = parsed("&".join(spelled(where("Naam", operator, "x"))))
