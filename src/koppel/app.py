@@ -359,6 +359,16 @@ class Workspace:
             lambda ports: Sender(ports).run(connection, connection.system.metadata(connection.site(ports.clock.now())))
         )
 
+    def fields(self, name: str) -> dict[str, tuple[Field, ...]]:
+        """The fields of an account by resource: the system's, then the account's own from its live metadata."""
+        system = self.connection(name).system
+        own = self.own_fields(name)
+        return {
+            resource.name: (*resource.can.fields, *(f for f in own if resource.can.field(f.path) is None))
+            for resource in system.resources
+            if resource.entity and resource.can.fields
+        }
+
     # --- flows ------------------------------------------------------------------------------------------------------------
 
     def flow(self, flow_id: str) -> Flow:
@@ -697,17 +707,19 @@ class Workspace:
         return chosen
 
     def asks(self, *, flow: str | None = None) -> list[work.Item]:
-        """What waits for a person's decision."""
-        return self.store.run(work.listed, "ask", flow=flow)
+        """What waits for a person's decision; also writes in doubt of which no vendor can tell what became of them."""
+        doubts = [item for item in self.parked(flow=flow) if item.body.get("choices")]
+        return sorted([*self.store.run(work.listed, "ask", flow=flow), *doubts], key=lambda item: item.id)
 
     def check_answer(self, number: int, answer: Json) -> work.Item:
         """The question an answer is for. Raises UsageError for an unknown number or an answer it does not offer."""
         item = self.store.run(work.get, number)
-        if item is None or item.list != "ask" or item.state == "closed":
+        if item is None or item.state == "closed" or not item.body.get("choices"):
             raise UsageError(f"No question is open under no. {number}.", remedy="koppel asks lists them.")
         offered = [choice["answer"] for choice in item.body.get("choices", [])]
         third = isinstance(answer, dict) and "value" in answer and {"left", "right"} <= {*offered}
-        if answer not in offered and not third:
+        named = "id" in offered and isinstance(answer, str) and answer not in ("", "id")
+        if (answer not in offered or answer == "id") and not third and not named:
             raise UsageError(
                 f"No. {number} cannot be answered with {answer!r}.",
                 remedy=f"Possible: {', '.join(str(o) for o in dict.fromkeys(offered))}.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from koppel.cli.plan import AllowOption, HtmlOption, OutOption, show_plan
-from koppel.cli.sync import human, write_page
+from koppel.cli.report import human, write_page
 from koppel.cli.terminal import DONE, LEFT_OVER, Terminal, command
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from koppel.cli.plan import AllowOption
-from koppel.cli.sync import RunHtmlOption, report
+from koppel.cli.report import RunHtmlOption, report
 from koppel.cli.terminal import Terminal, command
 
 

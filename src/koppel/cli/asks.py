@@ -108,10 +108,12 @@ def answer_of(item: Item | None, number: int, word: str, value: str | None) -> A
             raise UsageError(f"The value is not JSON: {error}.") from None
     choices = item.body.get("choices", [])
     offered = [choice["answer"] for choice in choices]
-    if word in offered:
+    if word in offered and word != "id":
         return word
-    if word.isdigit() and 1 <= int(word) <= len(choices):
+    if word.isdigit() and 1 <= int(word) <= len(choices) and offered[int(word) - 1] != "id":
         return offered[int(word) - 1]
+    if "id" in offered and word != "id" and len(word) > 1:
+        return word  # the id of the record that was made
     named = [choice["answer"] for choice in choices if word.lower() == str(choice.get("label", "")).lower()]
     if len(named) == 1:
         return named[0]

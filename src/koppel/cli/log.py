@@ -56,7 +56,7 @@ def _human(entries: Sequence[Recorded], limit: int, flows: Mapping[str, Flow | N
         return
     table = grid()
     table.add_column("no.", justify="right", no_wrap=True)
-    table.add_column("when, who", no_wrap=True)
+    table.add_column("when, who", min_width=16, max_width=20, overflow="fold")
     table.add_column("what", ratio=1, overflow="fold")
     for entry in entries:
         run = f"\nrun {entry.run}" if entry.run else ""

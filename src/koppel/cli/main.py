@@ -24,6 +24,7 @@ from koppel.cli import (
     connect,
     demo,
     docs,
+    fields,
     find,
     init,
     log,
@@ -71,7 +72,7 @@ First steps:
 """
 
 ORDER = (
-    "init", "connect", "check", "docs", "find", "add", "plan", "apply", "sync", "runs", "log", "parked", "asks", "why",
+    "init", "connect", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "runs", "log", "parked", "asks", "why",
     "audit", "simulate", "torture", "sandbox", "demo", "version",
 )  # fmt: skip
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
@@ -180,7 +181,7 @@ def options(
 
 
 for part in (
-    init, connect, check, docs, find, add, plan, apply, sync, runs, log, parked, asks, why, audit, simulate, torture,
+    init, connect, check, docs, fields, find, add, plan, apply, sync, runs, log, parked, asks, why, audit, simulate, torture,
     sandbox, demo, version,
 ):  # fmt: skip
     part.register(app)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run_all(terminal: Terminal, ws: Workspace, *, refresh: bool, allow: Sequence[str], html: Path | None) -> int:
     """Run all flows, then tell. The exit code is the gravest. Raises UsageError when there is no flow."""
     from koppel.cli.outcome import run_code
-    from koppel.cli.sync import human, write_page
+    from koppel.cli.report import human, write_page
     from koppel.engine.plan import as_json
     from koppel.model.problem import Bug, KoppelError, UsageError
 

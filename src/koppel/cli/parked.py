@@ -89,7 +89,9 @@ def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
         ids = [str(part) for part in (item.body.get("left"), item.body.get("right")) if part]
         record = "\n".join(dict.fromkeys([str(item.body.get("label") or item.native), *ids]))
         again = (
-            f"tried again by itself after {when(item.next_at)}"
+            f"only you can tell: koppel asks decide {item.id}"
+            if item.body.get("choices")
+            else f"tried again by itself after {when(item.next_at)}"
             if item.next_at
             else "waits for you: koppel parked retry " + str(item.id)
         )

@@ -33,6 +33,9 @@ ANSWERS = {
     "unlink": "unlink: the records no longer follow each other",
     "archive": "archive the other record",
     "restore": "make the missing record again",
+    "did_not": "it did not happen: decide it anew",
+    "happened": "it did happen",
+    "id": "it did happen: type",
 }
 
 
@@ -169,6 +172,8 @@ def entry_row(kind: str, data: Mapping[str, Any], flow: Flow | None = None) -> R
 def choice_words(choice: Mapping[str, Any]) -> str:
     """One choice of a question, in words."""
     answer = str(choice.get("answer", ""))
+    if answer == "id":
+        return f"{ANSWERS[answer]} {choice.get('label', 'its id')}"
     if "label" in choice:
         by = choice.get("by")
         evidence = f" (same {' and '.join(by)})" if by else ""

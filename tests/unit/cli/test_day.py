@@ -217,6 +217,16 @@ def test_a_flow_is_checked_and_documented(at, koppel, tmp_path):
     assert koppel("docs", "kvk-exact", "--language", "fr").code == 2
 
 
+def test_the_fields_of_an_account_are_listed(at, koppel):
+    said = koppel("fields", "books-nl")
+    assert said.code == 0
+    assert _fits(said.out)
+    listed = {field["path"]: field for field in koppel("fields", "books-nl", "--json").json["accounts"]}
+    assert listed["kvk"]["vendor"] == ["ChamberOfCommerce"]
+    assert listed["Remarks"]["own"] is True
+    assert koppel("fields", "nowhere").code == 2
+
+
 def test_a_flow_without_its_connection_is_set_up(at, koppel):
     flow = at.folder / "flows" / "kvk-exact.toml"
     flow.write_text(flow.read_text().replace("register:companies", "elsewhere:companies"))

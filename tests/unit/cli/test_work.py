@@ -7,6 +7,7 @@ import pytest
 from koppel.cli.asks import answer_of
 from koppel.model.problem import UsageError
 from koppel.sandbox.seeds import make_companies
+from koppel.store import work
 from koppel.store.work import Item
 
 NEW = "00100104"
@@ -110,6 +111,28 @@ def test_words_numbers_ids_and_names_are_understood():
 def test_a_native_id_of_digits_is_not_taken_for_a_place_in_the_list():
     item = _question({"answer": "2"}, {"answer": "1"})
     assert answer_of(item, 7, "1", None) == "1"
+
+
+def test_what_became_of_a_write_is_told_by_word_or_by_the_id_of_the_record():
+    item = _question({"answer": "did_not"}, {"answer": "id", "label": "the id of the record that was made"})
+    assert answer_of(item, 7, "1", None) == "did_not"
+    assert answer_of(item, 7, "did_not", None) == "did_not"
+    assert answer_of(item, 7, "71b9-aa", None) == "71b9-aa"
+    for word in ("2", "id"):
+        with pytest.raises(UsageError, match="no choice"):
+            answer_of(item, 7, word, None)
+
+
+def test_a_write_nobody_can_tell_about_waits_for_a_person(at, koppel):
+    choices = [{"answer": "did_not"}, {"answer": "id", "label": "the id of the record that was made"}]
+    body = {"label": "Bakkerij", "text": "nobody can tell", "choices": choices}
+    put = {"flow": "kvk-exact", "side": "left", "native": NEW, "code": "in_doubt", "body": body, "at": 0.0, "op": "x"}
+    number = str(at.workspace.store.run(work.put, "parked", **put))
+    assert "it did happen: type the id" in " ".join(koppel("asks").out.split())
+    assert f"koppel asks decide {number}" in " ".join(koppel("parked").out.split())
+    assert koppel("asks", "decide", number, "id").code == 2
+    assert koppel("asks", "decide", number, "71b9-aa", "--json").json[0]["answer"] == "71b9-aa"
+    assert koppel("log", "--json").json[-1]["kind"] == "decided"
 
 
 def test_what_the_vendor_refuses_is_parked_with_its_words_and_tried_again(at, koppel):
