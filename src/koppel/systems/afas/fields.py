@@ -121,7 +121,7 @@ BY_PATH = {field.path: field for field in FIELDS}
 _STEERING = frozenset(
     {"DbId", "BcCo", "BcId", "MatchOga", "AutoNum", "PadAdr", "IsDb", "SoSe", "Iban", "BaAc", "CoId", "Pwrd", "AtCd"}
 )
-_NAME = re.compile(r"(KnOrganisation/)?[A-Za-z][A-Za-z0-9_]{1,40}")
+_NAME = re.compile(r"(KnOrganisation/)?[A-Z][A-Za-z0-9_]{1,40}")
 
 
 def own_field(name: str) -> Field | None:
@@ -129,7 +129,8 @@ def own_field(name: str) -> Field | None:
     if name in BY_PATH:
         return BY_PATH[name] if BY_PATH[name].own else None
     bare = name.removeprefix(ORGANISATION)
-    if not _NAME.fullmatch(name) or bare in _STEERING:
+    # What only a GetConnector calls so cannot be written under that name.
+    if not _NAME.fullmatch(name) or bare in _STEERING or name in {*COLUMNS.values(), *OWN_COLUMNS.values()}:
         return None
     return _own(name)
 
