@@ -27,6 +27,11 @@ from koppel.store.sql import Db
 from koppel.systems.spi import CannotTell, Found, Landed, NotLanded, Operation, Receipt, Trace
 
 
+REFUSED_WAIT = (
+    3600.0  # an answer nobody could read may have been an outage: tried again by itself, but not at every run
+)
+
+
 class Recovered(msgspec.Struct):
     """What became of operations in doubt; `later` is when the next may be asked (epoch seconds), None when none waits."""
 
@@ -152,6 +157,13 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
         )
         intents.mark_doubt(db, [intent.op], at=hand.at)
         work.close(db, [i.id for i in doubts if i.state == "answered"], by=hand.actor, at=hand.at)
+        result.parked += 1
+        return
+    answered = intent.body.get("answered")
+    if isinstance(trace, NotLanded) and answered:  # the vendor said something, and did nothing: that was its refusal
+        problem = msgspec.structs.replace(msgspec.convert(answered, Problem), retry_at=hand.at + REFUSED_WAIT)
+        settle.settle_receipt(db, frame, hand, planned, Receipt(intent.op, "refused", problem=problem))
+        work.close(db, [item.id for item in doubts], by=hand.actor, at=hand.at)
         result.parked += 1
         return
     if isinstance(trace, NotLanded):

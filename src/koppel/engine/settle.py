@@ -25,6 +25,9 @@ from koppel.sync.steps import Side, Step, View
 from koppel.systems.spi import Item, Receipt
 
 
+OUTAGES = frozenset({None, 408, 429, 502, 503, 504})  # statuses that tell of an outage, not of the record
+
+
 class Hand(msgspec.Struct, frozen=True):
     """Who acts: a run, on whose behalf, at what instant."""
 
@@ -358,6 +361,8 @@ def settle_receipt(
     step = planned.step
     if receipt.status == "unknown":
         intents.mark_doubt(db, [receipt.op], at=hand.at)
+        if receipt.problem is not None and receipt.problem.status not in OUTAGES:
+            intents.note_answer(db, receipt.op, as_json(receipt.problem))
         return "unknown"
     if not intents.close(db, [receipt.op]):
         return "stale"  # settled by whoever took over

@@ -69,6 +69,14 @@ def mark_doubt(db: Db, ops: Iterable[str], *, at: float) -> None:
     )
 
 
+def note_answer(db: Db, op: str, problem: Json) -> None:
+    """Keep what the vendor answered about an operation whose outcome that answer does not tell."""
+    row = db.one("select body from intents where op = :op", op=op)
+    if row is not None:
+        body = db.vault.unseal_json(row[0], about=op) | {"answered": problem}
+        db.run("update intents set body = :b where op = :op", op=op, b=db.vault.seal_json(body, about=op))
+
+
 def close(db: Db, ops: Iterable[str]) -> int:
     """Settled, one way or the other; returns how many were still open."""
     return db.run(f"delete from intents where op in (select v from {db.values()})", list=as_list(ops))

@@ -248,3 +248,18 @@ def test_a_person_says_it_did_not_happen(desk: Any) -> None:
     assert desk.sync().counts["create"] == 1
     assert len(desk.accounts(company.kvk)) == 1
     assert desk.parked() == []
+
+
+def test_an_answer_nobody_can_read_is_a_refusal_once_it_is_sure_that_nothing_was_done(desk: Any) -> None:
+    desk.exact("settings", refuse={"00100104": "Etwas ist schiefgegangen"})
+    desk.take("00100104")
+    desk.sync()
+    desk.later(600.0)
+    desk.sync()
+    (parked,) = desk.run(work.listed, "parked")
+    assert "Etwas ist schiefgegangen" in parked.body["text"]
+    assert parked.next_at is not None
+    before = len(desk.exact("writes")["writes"])
+    desk.sync()
+    assert len(desk.exact("writes")["writes"]) == before
+    assert desk.exact("duplicates")["count"] == 0
