@@ -256,7 +256,7 @@ def test_an_answer_nobody_can_read_is_a_refusal_once_it_is_sure_that_nothing_was
     desk.sync()
     desk.later(600.0)
     desk.sync()
-    (parked,) = desk.run(work.listed, "parked")
+    (parked,) = desk.store.run(work.listed, "parked")
     assert "Etwas ist schiefgegangen" in parked.body["text"]
     assert parked.next_at is not None
     before = len(desk.exact("writes")["writes"])
