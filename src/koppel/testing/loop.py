@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import selectors
+import sys
+import warnings
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -54,15 +58,31 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
 
 
 def _bury(loop: asyncio.AbstractEventLoop) -> None:
-    """Close what a killed process left behind, so that the garbage collector has nothing to say about it later."""
-    for task in asyncio.all_tasks(loop):
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 -- abandoned on purpose
-        coroutine = task.get_coro()
-        if isinstance(coroutine, Coroutine):
-            try:
-                coroutine.close()
-            except RuntimeError:  # its `finally` wanted to wait for something: a dead process does not
-                continue
+    """Close what a killed process left behind, so that the garbage collector has nothing to say about it later.
+
+    What it had prepared and never begun would be complained about; a killed process does not begin things.
+    """
+    left = asyncio.all_tasks(loop)
+    if not left:
+        return
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _unraisable: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            while left:
+                _close(left.pop())
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+
+
+def _close(task: asyncio.Task[Any]) -> None:
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 -- abandoned on purpose
+    coroutine = task.get_coro()
+    if isinstance(coroutine, Coroutine):
+        with contextlib.suppress(RuntimeError):  # its `finally` wanted to wait: a dead process does not
+            coroutine.close()
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:

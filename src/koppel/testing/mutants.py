@@ -7,7 +7,7 @@ was renamed away breaks loudly instead of proving nothing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ MUTANTS: dict[str, Mutant] = {}
 
 def _mutant(name: str, law: int, text: str, *changes: Change, kind: str = "pair") -> None:
     @contextlib.contextmanager
-    def apply() -> Iterator[None]:
+    def apply() -> Generator[None]:
         with contextlib.ExitStack() as stack:
             for where, what, make in changes:
                 original = getattr(where, what)  # AttributeError: the mutant is out of date
@@ -76,15 +76,23 @@ def _without_precondition(original: Any) -> Any:
     return lower
 
 
-_mutant("apply ignores what moved", 1, "a stored plan is carried out whatever changed since", (flow._Rounds, "_allowed", _whole_plan))  # noqa: SLF001
-_mutant("no precondition", 1, "writes travel without the version they were decided on", (plan, "lower", _without_precondition))
+_Rounds = flow._Rounds  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+_mutant("apply ignores what moved", 1, "a stored plan is carried out as it was", (_Rounds, "_allowed", _whole_plan))
+_mutant(
+    "no precondition",
+    1,
+    "writes travel without the version they were decided on",
+    (plan, "lower", _without_precondition),
+)
 
 # --- law 2 ----------------------------------------------------------------------------------------------------------
 
 
-async def _no_probe(ports: Any, _sender: Any, frame_: Any, hand_run: Any, ready: Any, result: Any) -> None:
+async def _no_probe(ports: Any, _sender: Any, frame_: Any, hand_run: tuple[int, str], ready: Any, result: Any) -> None:
     for intent in ready:
-        await ports.store.durable(recover._settle_trace, frame_, settle.Hand(*hand_run, ports.clock.now()), intent, recover.NotLanded(), result)  # noqa: SLF001
+        hand = settle.Hand(*hand_run, ports.clock.now())
+        close = recover._settle_trace  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        await ports.store.durable(close, frame_, hand, intent, recover.NotLanded(), result)
 
 
 _mutant(
@@ -92,7 +100,12 @@ _mutant(
     (settle, "open_operations", _instead(lambda *_given: None)), (intents, "close", _instead(lambda _db, ops: len(list(ops)))),
 )  # fmt: skip
 _mutant("blind repeat", 2, "what is in doubt is done again without asking", (recover, "_probe", _instead(_no_probe)))
-_mutant("impatient probe", 2, "absence counts while the effect may still arrive", (recover, "_askable", _instead(lambda *_given: 0.0)))
+_mutant(
+    "impatient probe",
+    2,
+    "absence counts while the effect may still arrive",
+    (recover, "_askable", _instead(lambda *_given: 0.0)),
+)
 _mutant(
     "keyless in doubt", 2, "a record without key is taken for new while a create is in doubt",
     (frame.Loader, "_waiting", lambda original: lambda self, *given: (self.unclear.clear(), original(self, *given))[1]),
@@ -114,16 +127,6 @@ def _all_settled(original: Any) -> Any:
         return Merged(agreed=found.agreed)
 
     return merged
-
-
-def _source_forgotten(original: Any) -> Any:
-    def pending(side: Any, key: Any, shape: Any, now: Any, written: Any, *rest: Any) -> Any:
-        if written is not None:
-            other = now.right if side == "left" else now.left
-            written = msgspec.structs.replace(written, source=other)
-        return original(side, key, shape, now, written, *rest)
-
-    return pending
 
 
 _mutant("before not kept", 3, "the trail does not hold what a write replaced", (settle, "record", _forgets_before))
@@ -157,14 +160,21 @@ def _forgets_refusal(original: Any) -> Any:
 
 def _without_problems(original: Any) -> Any:
     def load(*given: Any, **options: Any) -> Any:
-        return {native: msgspec.structs.replace(seen, problems=()) for native, seen in original(*given, **options).items()}
+        return {
+            native: msgspec.structs.replace(seen, problems=()) for native, seen in original(*given, **options).items()
+        }
 
     return load
 
 
 _mutant("refusal raises", 4, "one refused record ends the run", (settle, "settle_receipt", _raises_on_refusal))
 _mutant("refusal forgotten", 4, "a refused record is not parked", (settle, "settle_receipt", _forgets_refusal))
-_mutant("unreadable is empty", 4, "a value that cannot be read counts as an empty one", (observations, "load", _without_problems))
+_mutant(
+    "unreadable is empty",
+    4,
+    "a value that cannot be read counts as an empty one",
+    (observations, "load", _without_problems),
+)
 
 # --- laws 5 to 8 ------------------------------------------------------------------------------------------------------
 
@@ -196,7 +206,12 @@ def _cursor_first(original: Any) -> Any:
         if isinstance(page, Page) and name in _PAGES and not page.restart:
             stream = await self.ports.store.tx(streams.ensure, *_PAGES[name])
             await self.ports.store.tx(
-                streams.move_cursor, stream.id, cursor=page.cursor, next_page=page.next, complete=False, at=self.ports.clock.now()
+                streams.move_cursor,
+                stream.id,
+                cursor=page.cursor,
+                next_page=page.next,
+                complete=False,
+                at=self.ports.clock.now(),
             )
         return page
 
@@ -211,12 +226,32 @@ def _reads_all(original: Any) -> Any:
 
 
 _mutant("reads all again", 5, "the cursor is not used: every run lists everything", (fetch, "Query", _reads_all))
-_mutant("own write is news", 6, "what we wrote ourselves is taken for somebody's edit", (merge, "_pending", _instead(lambda _side, _key, _shape, _now, _written, base, *_rest: (base, False))))
+_mutant(
+    "own write is news",
+    6,
+    "what we wrote ourselves is taken for somebody's edit",
+    (merge, "_pending", _instead(lambda _side, _key, _shape, _now, _written, base, *_rest: (base, False))),
+)
 _mutant("one form", 6, "what was agreed is kept as the left writes it only", (settle, "_agreed", _one_form))
-_mutant("followers own", 6, "each of several records with one key speaks for its side", (Shape, "reaches", _instead(lambda _self, **_given: True)))
-_mutant("absent is gone", 7, "what a listing has not shown yet is taken for deleted", (fetch, "_store_page", _gone_page_by_page))
+_mutant(
+    "followers own",
+    6,
+    "each of several records with one key speaks for its side",
+    (Shape, "reaches", _instead(lambda _self, **_given: True)),
+)
+_mutant(
+    "absent is gone",
+    7,
+    "what a listing has not shown yet is taken for deleted",
+    (fetch, "_store_page", _gone_page_by_page),
+)
 _mutant("cursor first", 8, "the cursor moves before the page is stored", (send.Sender, "run", _cursor_first))
-_mutant("doubt leaves the due set", 8, "a record about which something is in doubt is not looked at again", (due, "add", _instead(lambda *_given, **_more: None)))
+_mutant(
+    "doubt leaves the due set",
+    8,
+    "a record about which something is in doubt is not looked at again",
+    (due, "add", _instead(lambda *_given, **_more: None)),
+)
 
 # --- laws 9 to 13 -----------------------------------------------------------------------------------------------------
 
@@ -252,7 +287,14 @@ _mutant(
     "no slot", 11, "two flows may create from one record at once, and do not look again",
     (settle, "made_meanwhile", _instead(lambda *_given: False)), (intents.Intent, "slot", _instead(property(lambda self: self.op))),
 )  # fmt: skip
-_mutant("two runs at once", 11, "a flow that is running is started again", (leasing, "take", lambda _original: _anybody), (execute.leases, "holds", _instead(lambda *_given: True)), (settle, "made_meanwhile", _instead(lambda *_given: False)))
+_mutant(
+    "two runs at once",
+    11,
+    "a flow that is running is started again",
+    (leasing, "take", lambda _original: _anybody),
+    (execute.leases, "holds", _instead(lambda *_given: True)),
+    (settle, "made_meanwhile", _instead(lambda *_given: False)),
+)
 _mutant("requests in messages", 12, "what is sent is told, key and all", (send.Sender, "_send", _tells_requests))
 _mutant("number as int", 13, "a KVK number is read as a number", (toys, "read_company", _number_as_int))
 

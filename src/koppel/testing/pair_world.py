@@ -11,7 +11,7 @@ import msgspec
 
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
-from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, Owner, RunRules
+from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, Missing, Owner, RunRules
 from koppel.model.values import Json
 from koppel.store import due, flows, intents, observations, streams, subjects, trail, work
 from koppel.store.due import Due
@@ -33,6 +33,7 @@ OWNERS: dict[str, Owner] = {
     "sbi": "union",
 }
 SECOND: dict[str, Owner] = {"employees": "left", "do_not_mail": "right"}
+MISSING: tuple[Missing, ...] = ("ask", "unlink", "archive", "restore")
 GAP = 240.0  # seconds between our looking and our writing that are the vendor's gap (no precondition there)
 _SYLLABLES = ("ba", "de", "ko", "li", "mo", "nu", "pe", "ra", "si", "to", "vu", "wa", "ze")
 
@@ -46,7 +47,11 @@ class PairWorld(World):
         """Two servers, some companies in both, one or two flows."""
         self.ledger = LedgerServer(now=self.clock.now)
         lags = Random(f"lag:{self.seed}")  # noqa: S311
-        self.till = TillServer(now=self.clock.now, apikey="till-key-000777", lag=lambda: lags.choice((0.0, 2.0, lags.uniform(0, toys.TILL_LAG))))
+        self.till = TillServer(
+            now=self.clock.now,
+            apikey="till-key-000777",
+            lag=lambda: lags.choice((0.0, 2.0, lags.uniform(0, toys.TILL_LAG))),
+        )
         self.wire.hosts = {toys.LEDGER: self.ledger, toys.TILL: self.till}
         self.wire.served = self._served
         self.wire.meddle = self._meddle
@@ -58,7 +63,7 @@ class PairWorld(World):
         self.tokens_arrived = 0
         self.tokens = 0
         self.human_deletes: set[tuple[str, str]] = set()
-        self.missing = self.rnd.choice(("ask", "unlink", "archive", "restore"))
+        self.missing: Missing = self.rnd.choice(MISSING)
         self.flows = [self._flow("pair", OWNERS)]
         if self.mischief.has("second flow"):
             self.flows.append(self._flow("extra", SECOND))
@@ -71,7 +76,10 @@ class PairWorld(World):
                 self.till.add(row if self.rnd.random() < 0.5 else row | {"title": self._word(), "tel": self._phone()})
 
     def _flow(self, name: str, owners: dict[str, Owner]) -> Flow:
-        fields = tuple(FieldRule(path, owner, empty="clear" if path in ("website", "legal_form") else "keep") for path, owner in owners.items())
+        fields = tuple(
+            FieldRule(path, owner, empty="clear" if path in ("website", "legal_form") else "keep")
+            for path, owner in owners.items()
+        )
         if name == "extra":  # whoever creates must give what the other side requires
             fields = (FieldRule("name", "left", when="create"), FieldRule("kvk", "left", when="create"), *fields)
         return Flow(
@@ -109,8 +117,17 @@ class PairWorld(World):
         return f"{head}{self.seed % 97:02}{self.numbers:03}"
 
     def _row(self) -> Row:
-        row: Row = {"title": self._word(), "tel": self._phone(), "mail": f"{self._word().replace(' ', '').lower()}@firm.example", "brand": self._word()}
-        row |= {"legal": f"{self._word()} Holding", "form": self.rnd.choice(("BV", "NV", "Stichting")), "place": {"street": self._word(), "number": "1", "city": "Zwolle"}}
+        row: Row = {
+            "title": self._word(),
+            "tel": self._phone(),
+            "mail": f"{self._word().replace(' ', '').lower()}@firm.example",
+            "brand": self._word(),
+        }
+        row |= {
+            "legal": f"{self._word()} Holding",
+            "form": self.rnd.choice(("BV", "NV", "Stichting")),
+            "place": {"street": self._word(), "number": "1", "city": "Zwolle"},
+        }
         if self.rnd.random() < 0.7:
             row["web"] = f"www.{self._word().replace(' ', '').lower()}.example"
         if self.rnd.random() < 0.5:
@@ -179,7 +196,12 @@ class PairWorld(World):
             self.till.deaf.add((rnd.choice(sorted(self.till.rows) or ["0"]), rnd.choice(("title", "legal"))))
         if roll < 0.35 and self.mischief.strikes("webhook"):
             for flow in self.flows:
-                self.keeper.run(due.add, flow.id, [Due("left" if server is self.ledger else "right", native, "webhook")], at=self.clock.now())
+                self.keeper.run(
+                    due.add,
+                    flow.id,
+                    [Due("left" if server is self.ledger else "right", native, "webhook")],
+                    at=self.clock.now(),
+                )
         word = rnd.choice(sorted(toys.PATH.keys() - {"nr"}))
         server.edit(native, {word: self._value(word, server, native)})
         if self.mischief.strikes("both sides"):
@@ -194,7 +216,11 @@ class PairWorld(World):
 
     def _meddle(self, request: Request) -> None:
         """Between our reading and our write a person is quicker."""
-        if request.method not in ("PUT", "POST") or request.url.endswith("/token") or not self.mischief.strikes("edit in flight"):
+        if (
+            request.method not in ("PUT", "POST")
+            or request.url.endswith("/token")
+            or not self.mischief.strikes("edit in flight")
+        ):
             return
         body = msgspec.json.decode(request.body)
         if isinstance(body, dict):
@@ -229,7 +255,14 @@ class PairWorld(World):
 
     def secret_texts(self) -> set[str]:
         """Tokens, keys, telephone numbers, KVK numbers."""
-        found = {"till-key-000777", "ledger-secret-9", self.ledger.access, self.ledger.refresh, "ledger-access-00001", "ledger-refresh-00001"}
+        found = {
+            "till-key-000777",
+            "ledger-secret-9",
+            self.ledger.access,
+            self.ledger.refresh,
+            "ledger-access-00001",
+            "ledger-refresh-00001",
+        }
         for server in self.servers():
             found |= {str(row[word]) for row in server.rows.values() for word in ("tel", "nr") if row.get(word)}
         return found - {""}
@@ -242,12 +275,21 @@ class PairWorld(World):
         """What still moves."""
         open_ = [i for i in self.keeper.run(intents.everything) if i.op not in self._for_people()]
         waiting = [self.keeper.run(due.waiting, flow.id) for flow in self.flows]
-        busy = [r for r in self.results[-len(self.flows) :] if any(r.counts[k] for k in ("create", "update", "archive", "link", "unlink"))]
-        parts = [f"{len(open_)} intents" if open_ else "", f"due {waiting}" if any(waiting) and not self._for_people() else "", f"last runs did {[r.counts for r in busy]}" if busy else ""]
+        parts = [
+            f"{len(open_)} intents" if open_ else "",
+            f"due {waiting}" if any(waiting) and not self._for_people() else "",
+            self.unfinished(),
+        ]
         return ", ".join(part for part in parts if part)
 
     def _for_people(self) -> set[str]:
-        return {i.op for state in ("open", "answered") for which in ("ask", "parked") for i in self.keeper.run(work.listed, which, state=state) if i.code == "in_doubt" and i.op}
+        return {
+            i.op
+            for state in ("open", "answered")
+            for which in ("ask", "parked")
+            for i in self.keeper.run(work.listed, which, state=state)
+            if i.code == "in_doubt" and i.op
+        }
 
     # --- the oracle ---------------------------------------------------------------------------------------------------
 
@@ -294,10 +336,15 @@ class PairWorld(World):
     def _pairs(self, flow: Flow) -> list[tuple[str, str, str]]:
         left = self.keeper.run(streams.ensure, "left", "customers").id
         right = self.keeper.run(streams.ensure, "right", "shops").id
-        mine = {n: m for n, m in self.keeper.run(subjects.of_records, left, list(self.ledger.rows)).items()}
+        mine = self.keeper.run(subjects.of_records, left, list(self.ledger.rows))
         theirs = self.keeper.run(subjects.of_subjects, right, {m.subject for m in mine.values()})
         _ = flow
-        return [(n, t.native, t.role) for n, m in mine.items() for t in theirs.get(m.subject, []) if t.native in self.till.rows]
+        return [
+            (n, t.native, t.role)
+            for n, m in mine.items()
+            for t in theirs.get(m.subject, [])
+            if t.native in self.till.rows
+        ]
 
     def _agreed(self) -> None:
         """Every field of every pair: equal as the sides can show it, or asked, or parked, or left as it is with a reason."""
@@ -308,7 +355,9 @@ class PairWorld(World):
             if one.get("archived") or two.get("archived"):
                 continue
             for path, rule in rules.items():
-                if role == "follower" and (path not in ("kvk", "statutory_name", "legal_form") or rule.owner == "right"):
+                if role == "follower" and (
+                    path not in ("kvk", "statutory_name", "legal_form") or rule.owner == "right"
+                ):
                     continue
                 word = toys.WORD[path]
                 if _alike(word, one.get(word), two.get(word)):
@@ -320,13 +369,18 @@ class PairWorld(World):
                 if base is not None and self._left_as_it_is(base.base, path, one.get(word), two.get(word)):
                     continue
                 law = 3 if rule.owner in ("newest", "ask", "union") else 1
-                self.fail(law, f"{path} ({rule.owner}) of {native}/{twin}: {one.get(word)!r} and {two.get(word)!r}, neither agreed nor asked; base {base.base.left.get(path) if base else None!r} / {base.base.right.get(path) if base else None!r}, on its way {(base.base.written_left.get(path), base.base.written_right.get(path)) if base else None}")
+                self.fail(
+                    law,
+                    f"{path} ({rule.owner}) of {native}/{twin}: {one.get(word)!r} and {two.get(word)!r}, neither agreed nor asked; base {base.base.left.get(path) if base else None!r} / {base.base.right.get(path) if base else None!r}, on its way {(base.base.written_left.get(path), base.base.written_right.get(path)) if base else None}",
+                )
 
     def _left_as_it_is(self, base: Any, path: str, left: Json, right: Json) -> bool:
         """Agreed to differ: both forms stand in the base, and somebody said why."""
         if path not in base.left and path not in base.right:
             return False
-        same = _alike(toys.WORD[path], base.left.get(path), left) and _alike(toys.WORD[path], base.right.get(path), right)
+        same = _alike(toys.WORD[path], base.left.get(path), left) and _alike(
+            toys.WORD[path], base.right.get(path), right
+        )
         return same and path in base.prov
 
     def _nothing_lost(self) -> None:
@@ -338,13 +392,19 @@ class PairWorld(World):
                 if (server.name, native) in self.human_deletes or not isinstance(edit.value, str):
                     continue
                 seen = server.shown.get((native, word, repr(edit.value)))
-                over = [w for w in server.written if w.native == native and w.word == word and w.at >= edit.at and w.over == edit.value]
+                over = [
+                    w
+                    for w in server.written
+                    if w.native == native and w.word == word and w.at >= edit.at and w.over == edit.value
+                ]
                 if not over or seen is None or over[0].at - seen < GAP:
                     continue
                 value = edit.value.casefold()
                 if value in {text.casefold() for text in standing} or value in self.said.casefold():
                     continue
-                self.fail(3, f"{edit.value!r}, typed by a person into {word} of {server.name} {native}, is nowhere any more")
+                self.fail(
+                    3, f"{edit.value!r}, typed by a person into {word} of {server.name} {native}, is nowhere any more"
+                )
 
     def _known(self) -> None:
         """Every record is linked, or stands on a work list."""
@@ -359,24 +419,48 @@ class PairWorld(World):
                     self.fail(8, f"{server.name} {native} exists and was never taken in")
                 elif row.get("archived"):
                     continue  # put out of use because its counterpart was gone
-                elif native not in members and native not in listed and not self._standing_decision(native, str(row.get("nr"))):
+                elif (
+                    native not in members
+                    and native not in listed
+                    and not self._standing_decision(native, str(row.get("nr")))
+                ):
                     self.fail(4, f"{server.name} {native} ({row.get('nr')}) is neither linked nor on any list")
-                elif any(isinstance(v, str) and v.startswith("??") for w, v in row.items() if w in ("tel", "legal")) and native in members and not self._parked(server.name, native):
+                elif (
+                    any(isinstance(v, str) and v.startswith("??") for w, v in row.items() if w in ("tel", "legal"))
+                    and native in members
+                    and not self._parked(server.name, native)
+                ):
                     self.fail(4, f"{server.name} {native} shows a value that cannot be read, and nobody was told")
 
     def _parked(self, name: str, native: str) -> bool:
         pairs = self._pairs(self.flows[0])
-        about = {native} | {l if name == "till" else r for l, r, _ in pairs if native == (r if name == "till" else l)}
-        mine = [r for l, r, role in pairs if role == "follower" and native in (l, r)]
-        return bool(mine) or not any(native in (l if name == "ledger" else r) for l, r, _ in pairs) or any(i.native in about for i in self.open_items)
+        about = {native} | {
+            one if name == "till" else two for one, two, _ in pairs if native == (two if name == "till" else one)
+        }
+        mine = [two for one, two, role in pairs if role == "follower" and native in (one, two)]
+        return (
+            bool(mine)
+            or not any(native == (one if name == "ledger" else two) for one, two, _ in pairs)
+            or any(i.native in about for i in self.open_items)
+        )
 
     def _standing_decision(self, native: str, number: str) -> bool:
         """A person said skip, unlink or leave; or a twin with the same number stands for it; or it came after an unlink."""
-        answered = [i for which in ("ask", "parked") for state in ("answered", "closed") for i in self.keeper.run(work.listed, which, state=state)]
+        answered = [
+            i
+            for which in ("ask", "parked")
+            for state in ("answered", "closed")
+            for i in self.keeper.run(work.listed, which, state=state)
+        ]
         twins = [n for s in self.servers() for n, row in s.rows.items() if str(row.get("nr")) == number]
         about = {native, *twins}
         parted = any(kind == "unlinked" and any(f":{n}" in text for n in about) for kind, text in self.happened)
-        return parted or any(i.native in about and i.answer in ("skip", "unlink", "leave") for i in answered) or self.missing == "unlink" or bool({i.native for i in self.open_items} & about)
+        return (
+            parted
+            or any(i.native in about and i.answer in ("skip", "unlink", "leave") for i in answered)
+            or self.missing == "unlink"
+            or bool({i.native for i in self.open_items} & about)
+        )
 
     def _budget_and_login(self) -> None:
         if self.till.over_budget:
@@ -386,7 +470,10 @@ class PairWorld(World):
             self.fail(9, f"a token was refreshed too early {self.ledger.early} times")
         lost = self.ledger.tokens_made - self.tokens_arrived  # a pair that never arrived can only be mended by a person
         if len(self.ledger.token_misuse) > 3 * (died + lost):
-            self.fail(9, f"an old refresh token was used {len(self.ledger.token_misuse)} times; {died} processes died while refreshing, {lost} pairs were lost")
+            self.fail(
+                9,
+                f"an old refresh token was used {len(self.ledger.token_misuse)} times; {died} processes died while refreshing, {lost} pairs were lost",
+            )
 
     def _deletions(self) -> None:
         for server in self.servers():
@@ -453,4 +540,6 @@ def _form(word: str, value: Json) -> Json:
 
 
 def _texts(row: Row) -> list[str]:
-    return [str(value) for value in row.values()] + [str(part) for value in row.values() if isinstance(value, dict) for part in value.values()]
+    return [str(value) for value in row.values()] + [
+        str(part) for value in row.values() if isinstance(value, dict) for part in value.values()
+    ]

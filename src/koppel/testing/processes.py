@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -28,7 +28,11 @@ class Carrier(Protocol):
     """The world's wire: carries a request of one process."""
 
     async def carry(
-        self, request: Request, *, timeout: float, still_there: Callable[[], bool]
+        self,
+        request: Request,
+        *,
+        timeout: float,  # noqa: ASYNC109
+        still_there: Callable[[], bool],
     ) -> Response | NoReply | NotSent:
         """Carry one request."""
         ...
@@ -166,19 +170,8 @@ class _Line:
         self._wire = wire
         self._process = process
 
-    async def send(self, request: Request, *, timeout: float) -> Response | NoReply | NotSent:  # noqa: ASYNC109 -- the port says so
+    async def send(self, request: Request, *, timeout: float) -> Response | NoReply | NotSent:  # noqa: ASYNC109
         await self._process.breathe()
         reply = await self._wire.carry(request, timeout=timeout, still_there=lambda: self._process.alive)
         await self._process.breathe()
         return reply
-
-
-def abandon(task: asyncio.Task[Any], graveyard: list[Any]) -> None:
-    """Keep a killed process's task for ever, unresumed."""
-    graveyard.append(task)
-
-
-async def first_of(task: asyncio.Task[Any], *others: Awaitable[Any]) -> None:
-    """Wait until the task ends or one of the others comes; nothing is cancelled."""
-    waits = [task, *(asyncio.ensure_future(other) for other in others)]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -28,7 +28,6 @@ from koppel.sandbox.clock import SandboxClock
 from koppel.sandbox.host import SandboxHost, contract, load
 from koppel.sandbox.seeds import make_companies
 from koppel.store import due, intents, streams, subjects, work
-from koppel.store.due import Due
 from koppel.systems.sandbox_spi import SeedCompany
 from koppel.systems.spi import NoReply, Request, Response, System
 from koppel.testing.worlds import START, World, everything_said
@@ -94,7 +93,12 @@ class RegisterWorld(World):
         """One host, both clients, the flow with its brakes off."""
         rnd = Random(f"companies:{self.seed}")  # noqa: S311
         clock = SandboxClock(START)
-        self.host = SandboxHost(load(["exact", "kvk"]), seed=self.seed, companies=make_companies(self.seed, rnd.randint(12, 24)), clock=clock)
+        self.host = SandboxHost(
+            load(["exact", "kvk"]),
+            seed=self.seed,
+            companies=make_companies(self.seed, rnd.randint(12, 24)),
+            clock=clock,
+        )
         self.hosted = _Hosted(self.host, self)
         self.wire.hosts = {BASE: self.hosted}
         self.wire.served = self._served
@@ -104,7 +108,9 @@ class RegisterWorld(World):
         flow = _flow("exact", "kvk-exact")
         rules = msgspec.structs.replace(flow.run, brakes=Brakes(None, None, None), refresh=6 * 3600.0)
         self.flows = [msgspec.structs.replace(flow, run=rules)]
-        given = {name: exact[name] for name in ("base_url", "client_id", "client_secret", "redirect_uri")} | {"division": exact["divisions"][0]}
+        given = {name: exact[name] for name in ("base_url", "client_id", "client_secret", "redirect_uri")} | {
+            "division": exact["divisions"][0]
+        }
         books, register = _system("exact"), _system("kvk")
         self.connections = {
             "register": Connection(name="register", system=register, settings=msgspec.convert({"base_url": kvk["base_url"], "apikey": kvk["apikey"]}, register.settings), facts=_facts("kvk")),
@@ -171,7 +177,9 @@ class RegisterWorld(World):
         return f"{self.rnd.choice(('Bakkerij', 'Fietsen', 'Drukkerij', 'Haven', 'Molen'))} Zorvek{self.seed % 1000:03}x{self.words:03}"
 
     def _companies(self) -> dict[str, SeedCompany]:
-        return {c["kvk"]: msgspec.convert(c, SeedCompany) for c in self.host.control("kvk", "companies", {})["companies"]}
+        return {
+            c["kvk"]: msgspec.convert(c, SeedCompany) for c in self.host.control("kvk", "companies", {})["companies"]
+        }
 
     def _accounts(self) -> list[dict[str, Json]]:
         return self.host.control("exact", "accounts", {})["accounts"]
@@ -194,20 +202,40 @@ class RegisterWorld(World):
         if roll < 0.4:
             self.host.control("kvk", "edit", {"kvk": kvk, "set": {"name": self._word()}})
         elif roll < 0.7:
-            self.host.control("kvk", "edit", {"kvk": kvk, "set": {"street": "Lindelaan", "number": rnd.randint(1, 200), "city": "Zwolle", "postcode": "8011AB"}})
+            self.host.control(
+                "kvk",
+                "edit",
+                {
+                    "kvk": kvk,
+                    "set": {
+                        "street": "Lindelaan",
+                        "number": rnd.randint(1, 200),
+                        "city": "Zwolle",
+                        "postcode": "8011AB",
+                    },
+                },
+            )
         elif roll < 0.78 and companies[kvk].ended_on is None:
             self.host.control("kvk", "end", {"kvk": kvk})
         elif roll < 0.86:
             self.host.control("kvk", "shield", {"kvk": kvk})
         else:
-            self.host.control("kvk", "unavailable", {"kvk": kvk, "code": rnd.choice(("IPD1002", "IPD1003")), "seconds": rnd.choice((300, 3000))})
+            self.host.control(
+                "kvk",
+                "unavailable",
+                {"kvk": kvk, "code": rnd.choice(("IPD1002", "IPD1003")), "seconds": rnd.choice((300, 3000))},
+            )
 
     def _bookkeeper(self) -> None:
         rnd, accounts = self.rnd, self._accounts()
         roll = rnd.random()
         if roll < 0.15 or not accounts:
             known = rnd.choice(sorted(self._companies())) if rnd.random() < 0.6 else None
-            self.host.control("exact", "add", {"set": {"Name": self._word(), "Status": "C"} | ({"ChamberOfCommerce": known} if known else {})})
+            self.host.control(
+                "exact",
+                "add",
+                {"set": {"Name": self._word(), "Status": "C"} | ({"ChamberOfCommerce": known} if known else {})},
+            )
             return
         account = rnd.choice(accounts)
         if roll < 0.25 and self.mischief.strikes("deleted"):
@@ -261,12 +289,21 @@ class RegisterWorld(World):
 
     def unrest(self) -> str:
         """What still moves."""
-        doubt = {i.op for state in ("open", "answered") for which in ("ask", "parked") for i in self.keeper.run(work.listed, which, state=state) if i.code == "in_doubt"}
+        doubt = {
+            i.op
+            for state in ("open", "answered")
+            for which in ("ask", "parked")
+            for i in self.keeper.run(work.listed, which, state=state)
+            if i.code == "in_doubt"
+        }
         open_ = [i for i in self.keeper.run(intents.everything) if i.op not in doubt]
         waiting = self.keeper.run(due.waiting, self.flows[0].id)
-        last = self.results[-1].counts if self.results else {}
-        busy = {kind: n for kind, n in last.items() if kind in ("create", "update", "link", "unlink") and n}
-        return ", ".join(part for part in (f"{len(open_)} intents" if open_ else "", f"{waiting} due" if waiting and not doubt else "", f"the last run did {busy}" if busy else "") if part)
+        parts = (
+            f"{len(open_)} intents" if open_ else "",
+            f"{waiting} due" if waiting and not doubt else "",
+            self.unfinished(),
+        )
+        return ", ".join(part for part in parts if part)
 
     def judge(self) -> None:
         """Everything that must hold once all is quiet."""
@@ -289,7 +326,13 @@ class RegisterWorld(World):
         members = self.keeper.run(subjects.of_records, register.id, list(self.taken))
         theirs = self.keeper.run(subjects.of_subjects, books.id, {m.subject for m in members.values()})
         items = [i for which in ("ask", "parked") for i in self.keeper.run(work.listed, which)]
-        answered = [i for which in ("ask", "parked") for state in ("answered", "closed") for i in self.keeper.run(work.listed, which, state=state) if i.answer is not None]
+        answered = [
+            i
+            for which in ("ask", "parked")
+            for state in ("answered", "closed")
+            for i in self.keeper.run(work.listed, which, state=state)
+            if i.answer is not None
+        ]
         about = {i.native for i in (*items, *answered)}
         accounts = {a["ID"]: a for a in self._accounts()}
         companies = self._companies()

@@ -49,7 +49,9 @@ def kind_of(seed: int) -> str:
     return "register" if seed % 4 == 0 and "register" in KINDS else "pair"
 
 
-def run_world(seed: int, *, kind: str | None = None, mutant: str | None = None, exclude: frozenset[str] = frozenset()) -> WorldReport:
+def run_world(
+    seed: int, *, kind: str | None = None, mutant: str | None = None, exclude: frozenset[str] = frozenset()
+) -> WorldReport:
     """Live through one world. The same arguments give the same report, to the last hash.
 
     Raises KeyError for an unknown kind or mutant.
@@ -123,13 +125,15 @@ def mutant_table(seeds: Iterable[int], *, names: Iterable[str] = tuple(MUTANTS),
     """Every mutant against every seed. A world that is red without any mutant proves nothing and is left out."""
     chosen = list(seeds)
     table: list[Caught] = []
+    sane: dict[str, list[int]] = {}
     for name in names:
-        kind = MUTANTS[name].kind
-        sane = simulate(chosen, kind=kind, jobs=jobs)
-        red = {failed.seed for failed in sane.failures}
-        report = simulate([seed for seed in chosen if seed not in red], mutant=name, kind=kind, jobs=jobs)
+        mutant = MUTANTS[name]
+        if mutant.kind not in sane:
+            red = {failed.seed for failed in simulate(chosen, kind=mutant.kind, jobs=jobs).failures}
+            sane[mutant.kind] = [seed for seed in chosen if seed not in red]
+        report = simulate(sane[mutant.kind], mutant=name, kind=mutant.kind, jobs=jobs)
         found = sorted({failed.seed for failed in report.failures})
-        table.append(Caught(name, MUTANTS[name].law, MUTANTS[name].text, report.seeds, len(found), found[0] if found else None))
+        table.append(Caught(name, mutant.law, mutant.text, report.seeds, len(found), found[0] if found else None))
     return tuple(table)
 
 

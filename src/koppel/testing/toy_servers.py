@@ -282,6 +282,7 @@ class TillServer(Server):
     page: int = 8
 
     def form(self, word: str, value: Json) -> Json:
+        """Cut at 20 characters; in capitals."""
         if word == "legal" and isinstance(value, str):
             return value[:20]
         if word == "brand" and isinstance(value, str):

@@ -210,7 +210,7 @@ def ledger_find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict
     return {value: Found(tuple(found[value])) if value in found else Absent() for value in values}
 
 
-def ledger_send(site: Site, batch: Batch) -> Exchange[tuple[Receipt, ...]]:
+def ledger_send(_site: Site, batch: Batch) -> Exchange[tuple[Receipt, ...]]:
     """One call a row; a precondition travels along."""
     receipts: list[Receipt] = []
     for op in batch.operations:
@@ -262,7 +262,8 @@ def _trace(op: Operation, finding: Finding, as_of: float) -> Trace:
         if len(alike) != 1:
             return CannotTell(Problem("cannot_tell", "several records carry this number and none is surely ours"))
         return Landed(alike[0].native, alike[0])
-    return Landed(finding.items[0].native, finding.items[0])
+    item = next(iter(finding.items))
+    return Landed(item.native, item)
 
 
 def _ledger_due(tokens: Tokens, as_of: float) -> Any:
@@ -386,7 +387,7 @@ def _till_group(operations: tuple[Operation, ...]) -> tuple[Batch, ...]:
     return tuple(Batch(operations[i : i + 5]) for i in range(0, len(operations), 5))
 
 
-def till_send(site: Site, batch: Batch) -> Exchange[tuple[Receipt, ...]]:
+def till_send(_site: Site, batch: Batch) -> Exchange[tuple[Receipt, ...]]:
     """Five rows in one call, an outcome for each; the order of the outcomes is Till's own."""
     lines = [
         {"n": op.op, "id": op.native, "fields": op.fields, "archive": op.kind == "archive"} for op in batch.operations

@@ -80,7 +80,13 @@ class Wire:
         """The effect takes place."""
         return self.vendor(request).handle(request)
 
-    async def carry(self, request: Request, *, timeout: float, still_there: Callable[[], bool]) -> Response | NoReply | NotSent:
+    async def carry(
+        self,
+        request: Request,
+        *,
+        timeout: float,  # noqa: ASYNC109
+        still_there: Callable[[], bool],
+    ) -> Response | NoReply | NotSent:
         """Carry one request, or lose it, or its answer."""
         self.calls += 1
         strikes, rnd, loop = self.mischief.strikes, self.rnd, asyncio.get_running_loop()
@@ -137,9 +143,11 @@ class Slot:
         if self.number and world.mischief.strikes("killed by name"):
             self.name = f"{self.name.split('.')[0]}.{self.number}"
         self.number += 1
-        chance = 0.012 if world.mischief.has("killed") else 0.0
+        chance = 0.012 if world.mischief.has("killed") and not world.over else 0.0
         self.process = Process(self.name, world.machine, Random(world.rnd.random()), chance, on_death=self._died)  # noqa: S311
-        self.ports = self.process.ports(clock=world.clock, wire=world.wire, connections=world.connections, tell=world.told.append)
+        self.ports = self.process.ports(
+            clock=world.clock, wire=world.wire, connections=world.connections, tell=world.told.append
+        )
         self.death = asyncio.get_running_loop().create_future()
         world.processes.append(self.process)
 
@@ -161,7 +169,7 @@ class Slot:
 
     async def alive(self) -> None:
         """Wait until a process runs here."""
-        while not self.process.alive:
+        while not self.process.alive:  # noqa: ASYNC110 -- virtual time
             await asyncio.sleep(0.6)
 
     async def do(self, job: Callable[[Ports], Coroutine[Any, Any, Any]]) -> tuple[str, Any]:
@@ -203,6 +211,7 @@ class World:
         self.power_lost = False
         self.failures: list[Failure] = []
         self.results: list[Result] = []
+        self.last: dict[str, Result | None] = {}
 
     # --- what a kind of world brings ---
 
@@ -239,7 +248,10 @@ class World:
         if len(self.flows) > 1 and not self.mischief.has("same worker"):
             self.slots.append(Slot(self, "second"))
         await self.first_sign_in()
-        jobs = [asyncio.create_task(self._flow_runs(flow, self.slots[min(i, len(self.slots) - 1)])) for i, flow in enumerate(self.flows)]
+        jobs = [
+            asyncio.create_task(self._flow_runs(flow, self.slots[min(i, len(self.slots) - 1)]))
+            for i, flow in enumerate(self.flows)
+        ]
         people = asyncio.create_task(self._people())
         await asyncio.sleep(self.hours * 3600)
         self.mischief.quiet = True
@@ -277,7 +289,8 @@ class World:
         """One run of a flow in the slot's process."""
         self.runs += 1
         how, what = await slot.do(lambda ports: sync_flow(ports, flow, Options(**options)))
-        return await self._after(how, what, slot)
+        self.last[flow.id] = result = await self._after(how, what, slot)
+        return result
 
     async def _after(self, how: str, what: Any, slot: Slot) -> Result | None:
         if how == "done":
@@ -354,6 +367,17 @@ class World:
     def unrest(self) -> str:
         """What still moves, for people."""
         return ""
+
+    def unfinished(self) -> str:
+        """What the last run of each flow still did, or that it did not get to its end."""
+        moves = ("create", "update", "archive", "link", "unlink")
+        found: list[str] = []
+        for flow, result in self.last.items():
+            if result is None or result.state != "done":
+                found.append(f"the last run of {flow} did not end")
+            elif did := {kind: result.counts[kind] for kind in moves if result.counts[kind]}:
+                found.append(f"the last run of {flow} did {did}")
+        return ", ".join(found)
 
     def judge_all(self) -> None:
         """Laws every world can be asked about, then those of its kind."""

@@ -1,0 +1,33 @@
+"""Some worlds of each kind stay green, and one is the same world whenever it is lived through."""
+
+import pytest
+
+from koppel.testing.simulate import run_world, simulate
+
+
+@pytest.mark.parametrize("seed", range(1, 15))
+def test_two_systems_are_kept_in_step_whatever_goes_wrong(seed):
+    report = run_world(seed, kind="pair")
+    assert not report.failures, report.failures
+    assert report.runs > 5
+    assert report.calls > 20
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_the_register_reaches_exact_whatever_goes_wrong(seed):
+    report = run_world(seed, kind="register")
+    assert not report.failures, report.failures
+    assert report.runs > 5
+
+
+@pytest.mark.parametrize(("seed", "kind"), [(3, "pair"), (2, "register")])
+def test_a_seed_is_the_same_world_again_to_the_last_hash(seed, kind):
+    assert run_world(seed, kind=kind) == run_world(seed, kind=kind)
+
+
+def test_processes_really_die_and_people_really_work():
+    report = simulate(range(1, 5), kind="pair")
+    assert report.kills > 0
+    assert report.edits > 20
+    assert report.writes > 20
+    assert set(report.heads) == {1, 2, 3, 4}
