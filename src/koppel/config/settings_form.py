@@ -14,7 +14,7 @@ from koppel.systems import registry
 
 class Setting(msgspec.Struct, frozen=True):
     """One line of the form. `choices`: value → meaning (`open_choices`: others are allowed too); `chosen_from` = accounts:
-    the values come from the account once signed in; `advanced` ones are only asked for by name."""
+    the values come from the account once signed in; `advanced` ones are only asked for by name; kind `file`: a path is given."""
 
     name: str
     title: str
@@ -85,7 +85,7 @@ def _setting(field: Any) -> Setting:
         open_choices=bool(extra.get("open")),
         advanced=bool(extra.get("advanced")),
         chosen_from=str(extra.get("from", "")),
-        kind=_kind(kind),
+        kind="file" if extra.get("file") else _kind(kind),
     )
 
 

@@ -37,11 +37,12 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 class ConnectionConfig(msgspec.Struct, frozen=True):
-    """One connection as written: its system and settings, without secrets."""
+    """One connection as written: its system and settings, without secrets. Files it names stand in `folder`."""
 
     name: str
     system: str
     settings: dict[str, Json]
+    folder: str = ""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -119,13 +120,23 @@ def _connection(name: str, entry: Any, file: Path) -> ConnectionConfig:
             f"{file}: connections.{name}.{secret[0]} is a secret and does not belong in a file.",
             remedy=f"Remove it there and run: koppel connect {name}",
         )
-    return ConnectionConfig(name, entry["system"], {key: value for key, value in entry.items() if key != "system"})
+    settings = {key: value for key, value in entry.items() if key != "system"}
+    return ConnectionConfig(name, entry["system"], settings, str(file.parent))
 
 
 def secret_fields(system: str) -> tuple[str, ...]:
     """Names of a system's settings that are secret."""
+    return _marked(system, "secret")
+
+
+def file_fields(system: str) -> tuple[str, ...]:
+    """Names of a system's settings that hold a text of their own: in koppel.toml stands the file's path, or the text itself."""
+    return _marked(system, "file")
+
+
+def _marked(system: str, mark: str) -> tuple[str, ...]:
     known: Any = msgspec.inspect.type_info(registry.load(system).settings)
-    return tuple(field.name for field in known.fields if _extra(field).get("secret"))
+    return tuple(field.name for field in known.fields if _extra(field).get(mark))
 
 
 def _extra(field: Any) -> Mapping[str, Json]:
@@ -164,11 +175,31 @@ def settings_of(config: ConnectionConfig, secrets: Mapping[str, Json]) -> Any:
             f"connections.{config.name}: the setting {missing[0]!r} is missing.",
             remedy=f"Run: koppel connect {config.name}",
         )
+    files = {key: _text_of(config, key, values[key]) for key in file_fields(config.system) if key in values}
+    values |= {key: text for key, (_, text) in files.items()}
     try:
         return msgspec.convert(values, system.settings)
     except msgspec.ValidationError as error:
         raise SetupError(
             f"connections.{config.name}: {error}.", remedy=f"Mend koppel.toml, or run: koppel connect {config.name}"
+        ) from None
+    except SetupError as error:  # of a text, which knows its lines and not where it stands
+        places = ", ".join(place for place, _ in files.values()) or f"connections.{config.name}"
+        raise SetupError(f"{places}: {error.message}", remedy=error.remedy) from None
+
+
+def _text_of(config: ConnectionConfig, key: str, written: Json) -> tuple[str, Json]:
+    """(where it stands, the text): of several lines, it is the text; else the path of a file, seen from the workspace."""
+    place = f"connections.{config.name}.{key}"
+    if not isinstance(written, str) or "\n" in written:
+        return place, written
+    file = Path(config.folder) / written
+    try:
+        return written, file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise SetupError(
+            f"{place}: {file} cannot be read: {why}.", remedy="Name a file, as seen from the workspace's folder."
         ) from None
 
 

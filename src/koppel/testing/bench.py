@@ -93,6 +93,10 @@ class Bench:
     _lose: Loss | None = None
     _operations: int = 0
 
+    def __post_init__(self) -> None:
+        """Try the system as an account with these settings has it."""
+        self.system = self.system.for_settings(self.settings)
+
     @property
     def resource(self) -> Resource:
         """The resource under test."""
