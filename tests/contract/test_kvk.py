@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from koppel.model.problem import SetupError
 from koppel.sandbox.host import build
 from koppel.systems.kvk import SYSTEM
 from koppel.systems.kvk.settings import Settings
-from koppel.systems.spi import Absent, Found, Unknown
+from koppel.systems.spi import Absent, Found, Query, Unknown
 from koppel.testing.bench import Bench, RefusedByVerdict
 from koppel.testing.contract import Contract
 
@@ -23,7 +25,9 @@ def bench(resource, keys):
 
 def by_number(companies):
     numbers = tuple(company["kvk"] for company in companies)
-    return {"native": numbers, "kvk": numbers}, {"native": ("98765432",), "kvk": ("98765432", "99887766")}
+    branches = tuple(company["branch"] for company in companies if company["shape"] in {"plain", "shielded", "po_box"})
+    absent = {"native": ("98765432", "98765432/000099999999"), "kvk": ("98765432", "99887766")}
+    return {"native": numbers, "kvk": numbers, "branch": branches}, absent | {"branch": ("000099999999", "12")}
 
 
 def by_text(companies):
@@ -40,6 +44,25 @@ class TestCompanies(Contract):
 class TestSearch(Contract):
     def make(self):
         return bench("search", by_text)
+
+
+class TestSignals(Contract):
+    """The feed of changes. Nobody can edit a signal; what changes are companies, see below."""
+
+    def make(self):
+        made = bench("signals", lambda companies: ({}, {}))
+        made.settings = msgspec.structs.replace(made.settings, signals=True)
+        made.page = 10
+        for number, company in enumerate(made.host.world.companies[:5]):
+            made.host.control("kvk", "end", {"kvk": company.kvk, "successor": f"0030030{number}"})
+            made.host.clock.advance(60)
+        return made
+
+    def test_only_the_last_page_says_that_all_was_seen(self, large):
+        """A feed proves no absence: none of its pages says so."""
+        pages = large.pages()
+        assert len(pages) > 1
+        assert {page.complete for page in pages} == {False}
 
 
 # --- the register as made up, told back ----------------------------------------------------------------------------------
@@ -136,3 +159,93 @@ def test_the_made_up_world_holds_a_company_that_another_went_on_with_at_the_same
     carried_on = [(made_up, company) for made_up, company in told(TestCompanies().make()) if made_up["successor"]]
     assert any(company.successor == made_up["successor"] for made_up, company in carried_on)
     assert all(company.successor in (made_up["successor"], None) for made_up, company in carried_on)
+
+
+# --- branches -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_branch_is_told_with_its_own_number_beside_the_companys():
+    made = TestCompanies().make()
+    plain = next(company for company in made.host.world.companies if company.shape == "plain")
+    (item,) = made.find("branch", plain.branch)[plain.branch].items
+    company = made.record(item).entity
+    assert item.native == f"{plain.kvk}/{plain.branch}"
+    assert (company.kvk, company.branch, company.is_active) == (plain.kvk, plain.branch, True)
+    assert (company.address.street, company.address.postcode) == (plain.street, plain.postcode)
+    assert made.find("native", item.native)[item.native].items == (item,)
+
+
+# --- signals --------------------------------------------------------------------------------------------------------------
+
+
+def hinted(pages):
+    return [key for page in pages for resource, key in page.hints if resource == "companies"]
+
+
+def test_a_change_is_hinted_at_and_nothing_new_costs_one_call():
+    made = TestSignals().make()
+    changed = made.host.world.companies[7].kvk
+    cursor = made.pages()[-1].cursor
+    made.host.clock.advance(60)
+    made.host.control("kvk", "edit", {"kvk": changed, "set": {"name": "Nieuwe Naam"}})
+    made.host.clock.advance(60)
+    pages = made.pages(cursor)
+    assert changed in hinted(pages)
+    made.host.clock.advance(4000)
+    cursor = made.pages(pages[-1].cursor)[-1].cursor
+    made.host.clock.advance(60)
+    before = len(made.sent)
+    (page,) = made.pages(cursor)
+    assert (page.items, page.hints, len(made.sent) - before) == ((), (), 1)
+
+
+def test_details_of_a_signal_seen_before_are_not_asked_for_twice():
+    made = TestSignals().make()
+    cursor = made.pages()[-1].cursor
+    before = len(made.sent)
+    pages = made.pages(cursor)
+    assert hinted(pages), "the overlap tells them again"
+    assert {call.kind for call, _ in made.sent[before:]} == {"signalen"}
+    assert [page.items for page in pages] == [()] * len(pages)
+
+
+def test_a_signal_that_comes_out_late_is_not_missed():
+    made = TestSignals().make()
+    made.host.control("kvk", "settings", {"signal_delay": 900})
+    cursor = made.pages()[-1].cursor
+    changed = made.host.world.companies[8].kvk
+    made.host.control("kvk", "edit", {"kvk": changed, "set": {"name": "Later Gehoord"}})
+    made.host.clock.advance(300)
+    early = made.pages(cursor)
+    assert changed not in hinted(early)
+    made.host.clock.advance(700)
+    assert changed in hinted(made.pages(early[-1].cursor))
+
+
+def test_successors_are_told_by_the_number_that_ended():
+    made = TestSignals().make()
+    told = {item.native: made.record(item).entity for item in made.items()}
+    for number, company in enumerate(made.host.world.companies[:5]):
+        assert (told[company.kvk].kvk, told[company.kvk].successor) == (company.kvk, f"0030030{number}")
+
+
+def test_without_the_service_nothing_is_asked():
+    made = TestSignals().make()
+    made.settings = msgspec.structs.replace(made.settings, signals=False)
+    page = made.run(made.resource.pages(made.site, Query()))
+    assert (page.items, page.hints, page.next, made.sent) == ((), (), None, [])
+
+
+def test_a_key_without_the_service_is_told_so():
+    made = TestSignals().make()
+    made.host.control("kvk", "settings", {"entitlements": ["zoeken", "basisprofiel"]})
+    with pytest.raises(RefusedByVerdict) as caught:
+        made.pages()
+    assert "Mutatieservice" in caught.value.verdict.problem.text
+
+
+def test_another_subscription_than_the_keys_is_the_set_ups_fault():
+    made = TestSignals().make()
+    made.settings = msgspec.structs.replace(made.settings, subscription="11111111-2222-3333-4444-555555555555")
+    with pytest.raises(SetupError, match="11111111"):
+        made.pages()

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import date
 
+import msgspec
+
 from koppel.formats import InvalidNumber, branch, kvk, postcode, rsin, vat
 from koppel.model.address import Address
 from koppel.model.company import Company, Sbi
@@ -25,6 +27,8 @@ VISIT, POSTAL = "bezoekadres", "correspondentieadres"
 # Not a word of KVK's: the profile names no successor, so what a search at the same address found is put beside it.
 PROPOSED_SUCCESSOR = "koppel:successor"
 SOLE_TRADER = "Eenmanszaak"
+# Voortgezet door, overgedragen aan: the roles of who carries on [kvk-connect docs/mutatieservice].
+SUCCESSOR_ROLES = frozenset({"VG", "OG"})
 
 # KVK spells forms with and without spaces [cassette, portal]; compared by their letters only.
 _LEGAL_FORMS = {
@@ -125,6 +129,21 @@ def decode_profile(settings: Settings, item: Item, own: tuple[str, ...] = ()) ->
     return Decoded(Record(company, {name: _own(profile, name) for name in own}), tuple(problems))
 
 
+def decode_branch(settings: Settings, item: Item, own: tuple[str, ...] = ()) -> Decoded:
+    """Translate a Vestigingsprofiel: the company as this branch of it stands, with the branch's visit address.
+
+    It names no owner, so that legal form is never known; the RSIN stays only beside a name in statutes, i.e. a legal person's.
+    """
+    vestiging = without_hidden(item.fields)
+    whole = {"_embedded": {"hoofdvestiging": vestiging, "eigenaar": {"rsin": vestiging.get("rsin")}}}
+    return decode_profile(settings, msgspec.structs.replace(item, fields=vestiging | whole), own)
+
+
+def is_branch(fields: dict[str, Json]) -> bool:
+    """Whether these are a Vestigingsprofiel's fields: a Basisprofiel has its branch number further in."""
+    return "vestigingsnummer" in fields
+
+
 def ended(profile: dict[str, Json]) -> bool:
     """Whether the profile says that the company has ended."""
     registration, eigenaar = _object(profile.get("materieleRegistratie")), _embedded(profile, "eigenaar")
@@ -169,6 +188,54 @@ def decode_hit(item: Item) -> Decoded:
         postal_address=None if is_visit else address,
     )
     return Decoded(Record(company), tuple(problems))
+
+
+def read_signals(body: dict[str, Json]) -> list[dict[str, Json]]:
+    """The signals on one page of the Mutatieservice."""
+    return _objects(body.get("signalen"))
+
+
+def read_successor(signaal: dict[str, Json]) -> tuple[str, str] | None:
+    """Who a signal says has taken a company over, as (old number, new number); None when it names nobody for all of it.
+
+    The type's own block holds the role and the other's number; how deep differs by version [innovatiespotter docs], so it is
+    looked for. A signal about some of the branches only says nothing about the company: it goes on elsewhere.
+    """
+    about = _object(signaal.get("heeftBetrekkingOp"))
+    old = _number(kvk.validate, about.get("kvkNummer"), "kvkNummer", [])
+    branches = {_text(part.get("vestigingsnummer")) for part in _objects(about.get("wordtUitgeoefendIn"))}
+    blocks = [value for key, value in signaal.items() if key != "heeftBetrekkingOp"]
+    for block in _objects_within(blocks):
+        new = _number(kvk.validate, block.get("kvkNummer"), "kvkNummer", [])
+        if old is None or new in {None, old} or not _has_role(block):
+            continue
+        moved = {_text(part) for part in _list(_object(block.get("betrokkenVestigingen")).get("vestigingsnummers"))}
+        if new and not (moved and branches - moved):
+            return old, new
+    return None
+
+
+def decode_signal(item: Item) -> Decoded:
+    """Translate what a signal says of a succession: two numbers, the old one's successor being the new one."""
+    problems: list[Problem] = []
+    company = Company(
+        kvk=_number(kvk.validate, item.fields.get("kvkNummer"), "kvkNummer", problems),
+        successor=_number(kvk.validate, item.fields.get("opvolger"), "opvolger", problems),
+    )
+    return Decoded(Record(company), tuple(problems))
+
+
+def _has_role(block: dict[str, Json]) -> bool:
+    """Whether the block says "continued by" (VG) or "transferred to" (OG), as a text or as a code one step deeper."""
+    values = [*block.values(), *(_object(value).get("code") for value in block.values())]
+    return any(isinstance(value, str) and value in SUCCESSOR_ROLES for value in values)
+
+
+def _objects_within(value: Json) -> Iterator[dict[str, Json]]:
+    if isinstance(value, dict):
+        yield value
+    for part in value.values() if isinstance(value, dict) else _list(value):
+        yield from _objects_within(part)
 
 
 def legal_form(text: str | None) -> str | None:

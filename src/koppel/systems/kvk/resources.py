@@ -1,4 +1,5 @@
-"""The register as a system: `companies` (one Basisprofiel a number) and `search` (Zoeken, free, partial).
+"""The register as a system: `companies` (one Basisprofiel a number), `search` (Zoeken, free, partial) and `signals`
+(the Mutatieservice: what changed).
 
 The register cannot be listed: records are found by number. A search result is not a company of the first resource,
 because it lacks most fields and would overwrite what a profile told; so it is a resource of its own.
@@ -17,7 +18,7 @@ from koppel.formats import InvalidNumber, branch, kvk, postcode, rsin
 from koppel.model.can import Can, Field, Price
 from koppel.model.problem import Problem, UsageError
 from koppel.model.values import Json
-from koppel.systems.kvk import codec, wire
+from koppel.systems.kvk import codec, signals, wire
 from koppel.systems.kvk.auth import AUTH
 from koppel.systems.kvk.settings import Settings, ca_bundle, hosts
 from koppel.systems.spi import (
@@ -40,27 +41,72 @@ from koppel.systems.spi import (
 
 
 def find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, Finding]]:
-    """Look numbers up, one paid call each. `native` and `kvk` are the same thing here: the KVK number.
+    """Look numbers up, one paid call each. `native` and `kvk` are the same thing here: the KVK number. By `branch`, one branch
+    is looked up: a record of its own, whose native id is `KVK number/branch number`.
 
     For a company that has ended one free search more proposes who may have taken it over.
+    Raises UsageError for another kind of key.
     """
-    if kind not in {"native", "kvk"}:
+    if kind not in {"native", "kvk", "branch"}:
         raise UsageError(f"The register cannot be asked by {kind!r}.", remedy="Use a KVK number, or search by name.")
     findings: dict[str, Finding] = {}
     asked: dict[str, Finding] = {}
     for value in values:
         try:
-            number, _, _ = kvk.read(value)
+            number, of = _read_key(kind, value)
         except InvalidNumber as error:
-            findings[value] = Absent(Problem("number_invalid", f"{error}.", "kvk"))
+            findings[value] = Absent(Problem("number_invalid", f"{error}.", "branch" if kind == "branch" else "kvk"))
             continue
-        if number not in asked:
-            call = wire.basisprofiel(site.settings, number)
-            reply = yield call
-            finding = _finding(site, number, call.request, reply)
-            asked[number] = (yield from _with_successor(site, finding)) if isinstance(finding, Found) else finding
-        findings[value] = asked[number]
+        key = f"{of}/{number}"
+        if key not in asked:
+            asked[key] = yield from (_find_company(site, number) if of is None else _find_branch(site, number, of))
+        findings[value] = asked[key]
     return findings
+
+
+def _read_key(kind: str, value: str) -> tuple[str, str | None]:
+    """The number to ask for; for a branch also whose it must be ("" = anybody's). Raises InvalidNumber."""
+    if kind == "branch":
+        return branch.validate(value), ""
+    if kind == "native" and "/" in value:
+        of, _, number = value.partition("/")
+        return branch.validate(number), kvk.validate(of)
+    return kvk.read(value)[0], None
+
+
+def _find_company(site: Site, number: str) -> Exchange[Finding]:
+    call = wire.basisprofiel(site.settings, number)
+    reply = yield call
+    finding = _finding(site, number, call.request, reply)
+    return (yield from _with_successor(site, finding)) if isinstance(finding, Found) else finding
+
+
+def _find_branch(site: Site, number: str, of: str) -> Exchange[Finding]:
+    call = wire.vestigingsprofiel(site.settings, number)
+    reply = yield call
+    if isinstance(reply, NoReply):
+        return _silence(site)
+    if reply.status == 200:
+        profile = wire.read_json(reply)
+        owner = str(profile.get("kvkNummer") or "") if profile else ""
+        if profile is None or profile.get("vestigingsnummer") != number or not kvk.is_valid(owner):
+            text = f"KVK's answer about branch {number} could not be read or was about another; it is asked again."
+            return Unknown(wire.problem(reply, "answer_unreadable", text, retry_at=site.as_of + wire.OUTAGE_WAIT))
+        if of not in {"", owner}:
+            text = f"Branch {number} is no longer of {of}; it was carried over to {owner}."
+            return Absent(Problem("branch_moved", text, "branch"))
+        return Found((Item(f"{owner}/{number}", codec.without_hidden(profile)),))
+    code = wire.read_fout(reply).code
+    if code in wire.BEING_PROCESSED:
+        return _being_processed(site, reply, code, number)
+    if (reply.status, code) in {
+        (404, wire.NOTHING_FOUND),
+        (404, wire.BRANCH_NOT_DELIVERABLE),
+        (400, wire.BRANCH_INVALID),
+    }:
+        text = f"KVK knows no branch {number}; check the number."
+        return Absent(wire.problem(reply, "unknown_number", text, field="branch"))
+    return _no_answer(site, call.request, reply, about=number)
 
 
 def _finding(site: Site, number: str, request: Request, reply: Response | NoReply) -> Finding:
@@ -74,9 +120,7 @@ def _finding(site: Site, number: str, request: Request, reply: Response | NoRepl
         return Found((Item(number, codec.without_hidden(profile)),))
     code = wire.read_fout(reply).code
     if code in wire.BEING_PROCESSED:
-        text = f"KVK is processing a change of {number}; it is asked again."
-        retry_at = site.as_of + wire.BEING_PROCESSED[code]
-        return Unknown(wire.problem(reply, "being_processed", text, retry_at=retry_at))
+        return _being_processed(site, reply, code, number)
     if reply.status == 404 and code == wire.NOTHING_FOUND:
         return Absent(
             wire.problem(reply, "unknown_number", f"KVK knows no number {number}; check the number.", field="kvk")
@@ -91,12 +135,18 @@ def _finding(site: Site, number: str, request: Request, reply: Response | NoRepl
     return _no_answer(site, request, reply, about=number)
 
 
+def _being_processed(site: Site, response: Response, code: str, number: str) -> Unknown:
+    text = f"KVK is processing a change of {number}; it is asked again."
+    retry_at = site.as_of + wire.BEING_PROCESSED[code]
+    return Unknown(wire.problem(response, "being_processed", text, retry_at=retry_at))
+
+
 def _with_successor(site: Site, found: Found) -> Exchange[Found]:
     """Put the possible successor of an ended company beside its profile: who is registered at its address now, if that is
     exactly one other number.
 
     The Basisprofiel names no successor (rule B2 wants one proposed). An address proves nothing, so this is never more than a
-    proposal that a person is asked about; KVK's change-signal service will name certain ones. What cannot be searched
+    proposal that a person is asked about; certain ones are named by `signals`. What cannot be searched
     (shielded, foreign or P.O. box address), and a search without an answer, propose nobody.
     """
     item = found.items[0]
@@ -126,7 +176,9 @@ def _silence(site: Site) -> Unknown:
 
 
 def decode(site: Site, item: Item) -> Decoded:
-    """Translate a profile; see `codec`."""
+    """Translate a company's or a branch's profile; see `codec`."""
+    if codec.is_branch(item.fields):
+        return codec.decode_branch(site.settings, item, site.own)
     return codec.decode_profile(site.settings, item, site.own)
 
 
@@ -351,7 +403,7 @@ COMPANIES = Resource(
     entity="company",
     can=Can(
         list=False,
-        find=("native", "kvk"),
+        find=("native", "kvk", "branch"),
         find_batch=1,
         parallel=8,
         never_skips="unlisted",
@@ -360,11 +412,12 @@ COMPANIES = Resource(
             Price(call="basisprofiel", euros="0.02", source="third party, unverified; KVK's own price list is leading"),
             Price(call="zoeken", euros="0.00", source="third party, unverified"),
         ),
-        gap="The register tells nothing by itself: what changed is seen when a number is asked again.",
+        gap="Without the Mutatieservice what changed is seen only when a number is asked again.",
         fields=_FIELDS,
     ),
     find=find,
     decode=decode,
+    signals="signals",
 )
 SEARCH = Resource(
     name="search",
@@ -384,11 +437,33 @@ SEARCH = Resource(
     decode=decode_hit,
 )
 
+SIGNALS = Resource(
+    name="signals",
+    entity="company",
+    can=Can(
+        list=True,
+        since=True,
+        find=(),
+        page=signals.PAGE_SIZE,
+        never_skips="signal_time",
+        probe="none",
+        gap="A signal comes up to 15 minutes after the change; it says what changed, not how.",
+        fields=(
+            _read_only("kvk", "kvk", "kvkNummer"),
+            _read_only(
+                "successor", "kvk", "kvkNummer", note="who continued it, or to whom it was transferred, as registered"
+            ),
+        ),
+    ),
+    pages=signals.pages,
+    decode=signals.decode,
+)
+
 SYSTEM = System(
     name="kvk",
     title="KVK Handelsregister",
     settings=Settings,
-    resources=(COMPANIES, SEARCH),
+    resources=(COMPANIES, SEARCH, SIGNALS),
     auth=AUTH,
     verdict=wire.verdict,
     budgets=wire.BUDGETS,

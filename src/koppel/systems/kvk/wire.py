@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -22,6 +22,8 @@ ACCEPT = "application/hal+json"
 NOTHING_FOUND: Final = "IPD5200"
 NOT_DELIVERABLE: Final = "IPD0005"
 NUMBER_INVALID: Final = "IPD0004"
+BRANCH_INVALID: Final = "IPD0006"
+BRANCH_NOT_DELIVERABLE: Final = "IPD0007"
 # Temporarily unavailable while a registration is being processed: seconds to wait. 5 minutes is in the text of IPD1003;
 # 10 minutes for IPD1002 is what the government's own client does [kvk-connect].
 BEING_PROCESSED: Final[Mapping[str, float]] = {"IPD1002": 600.0, "IPD1003": 300.0}
@@ -53,6 +55,28 @@ def zoeken(settings: Settings, parameters: Sequence[tuple[str, str]], *, pagina:
     """Ask one page of a search; `type` may be repeated, so the parameters are pairs."""
     paging = [("pagina", str(pagina)), ("resultatenPerPagina", str(resultatenPerPagina))]
     return _get(f"{settings.root}/api/v2/zoeken?{urlencode([*parameters, *paging])}", kind="zoeken")
+
+
+def vestigingsprofiel(settings: Settings, vestigingsnummer: str) -> Call:
+    """Ask one branch's profile; an API and a subscription of its own."""
+    return _get(f"{settings.root}/api/v1/vestigingsprofielen/{vestigingsnummer}", kind="vestigingsprofiel")
+
+
+def abonnementen(settings: Settings) -> Call:
+    """Ask which subscriptions to the Mutatieservice the key has."""
+    return _get(f"{settings.root}/api/v1/abonnementen", kind="abonnementen")
+
+
+def signalen(settings: Settings, abonnement: str, *, vanaf: str, tot: str, pagina: int, aantal: int) -> Call:
+    """Ask one page of the signals between two instants."""
+    query = urlencode({"vanaf": vanaf, "tot": tot, "pagina": pagina, "aantal": aantal})
+    return _get(f"{settings.root}/api/v1/abonnementen/{abonnement}?{query}", kind="signalen")
+
+
+def signaal(settings: Settings, abonnement: str, signaal_id: str) -> Call:
+    """Ask one signal in full."""
+    url = f"{settings.root}/api/v1/abonnementen/{abonnement}/signalen/{quote(signaal_id, safe='')}"
+    return _get(url, kind="signaal")
 
 
 def read_json(response: Response) -> dict[str, Json] | None:
@@ -100,7 +124,12 @@ def problem(
 
 def api_of(request: Request) -> str:
     """The name of the API a request was for, as the portal's subscription page writes it."""
-    return "Zoeken" if "/api/v2/zoeken" in request.url else "Basisprofiel"
+    named = {
+        "/api/v2/zoeken": "Zoeken",
+        "/vestigingsprofielen/": "Vestigingsprofiel",
+        "/abonnementen": "Mutatieservice",
+    }
+    return next((name for part, name in named.items() if part in request.url), "Basisprofiel")
 
 
 def verdict(request: Request, response: Response, as_of: float) -> Verdict:
@@ -115,6 +144,8 @@ def verdict(request: Request, response: Response, as_of: float) -> Verdict:
         text = f"The API key has no subscription to {api}; subscribe to the {api} API at developers.kvk.nl."
         if api == "Zoeken":
             text += " Or switch 'Propose successors' off: then no run needs it."
+        if api == "Mutatieservice":
+            text += " Or switch 'Change signals' off: then numbers are asked again when they are old enough."
         return Verdict("setup", problem(response, "not_subscribed", text))
     if response.status == 429:
         retry_at = _retry_after(response, as_of)
