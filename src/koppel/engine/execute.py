@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
@@ -20,11 +21,12 @@ from koppel.engine.send import Sender, gather_limited
 from koppel.engine.settle import Hand
 from koppel.mapping.flow import SideName
 from koppel.model.problem import RetryLater
-from koppel.store import leases
+from koppel.store import intents, leases
 from koppel.store.sql import Db
 from koppel.sync.steps import WRITES
 from koppel.systems.spi import Batch, Receipt
 
+PROMPT = 1.0  # a write that leaves so soon after its chunk was opened needs no second look
 WINDOW = 20  # batches per chunk
 
 
@@ -105,6 +107,7 @@ async def execute(
             at = ports.clock.now() + 60
             raise RetryLater("Another worker took this flow over; nothing of what was left was begun.", at=at)
         await ports.point("chunk opened")
+        sender.before_writing = partial(_departs, ports, fence, ports.clock.now())
         settled, error = await _send_chunk(ports, sender, frame, opened)
         await ports.point("chunk answered")
         if error is not None:
@@ -117,6 +120,25 @@ async def execute(
     if error is not None:
         raise error
     return outcome
+
+
+async def _departs(ports: Ports, fence: Fence | None, opened_at: float, ops: tuple[str, ...]) -> None:
+    """Just before a write leaves: only under a lease that is still ours, and counted from now when it waited its turn.
+
+    Who slept (a stopped machine, a long wait for an allowance) may have been taken over: its operations have been asked
+    about and decided anew, so that sending them now would do them twice. Raises RetryLater.
+    """
+    now = ports.clock.now()
+    if now - opened_at > PROMPT and not await ports.store.durable(_still_ours, fence, ops, now):
+        raise RetryLater("Another worker took this flow over; what had not left stays here.", at=now + 60)
+
+
+def _still_ours(db: Db, fence: Fence | None, ops: tuple[str, ...], now: float) -> bool:
+    if fence is not None and not leases.holds(db, fence.name, fence.worker, fence.fence):
+        return False
+    if fence is not None:
+        leases.take(db, fence.name, fence.worker, at=now, seconds=fence.seconds)
+    return intents.departs(db, ops, at=now) == len(ops)
 
 
 def _settle_quiet(db: Db, frame: Frame, hand: Hand, part: Sequence[Planned], outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
@@ -92,6 +92,7 @@ class Sender:
         self.calls: Counter[tuple[str, str]] = Counter()
         self.out: Counter[str] = Counter()
         self.logins = Logins(ports, self._bare)
+        self.before_writing: Callable[[tuple[str, ...]], Awaitable[None]] | None = None
 
     async def run(self, connection: Connection, exchange: Exchange[T]) -> T:
         """Drive an exchange to its end. Raises SignInNeeded, SetupError, RetryLater."""
@@ -150,6 +151,8 @@ class Sender:
         kind = call.kind or "call"
         name = "write" if call.carries and kind != "token" else kind
         await self.ports.point(f"before send {name}")
+        if name == "write" and self.before_writing is not None:
+            await self.before_writing(call.carries)
         self.calls[connection.system.name, kind] += 1
         bundle = connection.system.ca_bundle(connection.settings)
         if bundle and isinstance(self.ports.transport, HttpTransport):

@@ -60,6 +60,11 @@ def open_intents(db: Db, intents: Sequence[Intent]) -> None:
     db.run(f"insert into intents ({names}) select {names} from {db.table(columns)} where true", rows=as_rows(rows))
 
 
+def departs(db: Db, ops: Iterable[str], *, at: float) -> int:
+    """Their call leaves now: an effect is to be expected from then on. Returns how many are still open."""
+    return db.run(f"update intents set sent_at = :at where op in (select v from {db.values()})", at=at, list=as_list(ops))
+
+
 def mark_doubt(db: Db, ops: Iterable[str], *, at: float) -> None:
     """Their replies were lost: nobody knows. Counted from `at`, the moment the last reply could have been on its way."""
     db.run(
