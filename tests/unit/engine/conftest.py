@@ -39,7 +39,7 @@ class Desk:
     """One workspace with its world. `stop_at` names a point at which the next run is killed, at its n-th passing."""
 
     def __init__(self, *, seed: int = 3, companies: int = 30, flow: str = FLOW) -> None:
-        self.host: SandboxHost = build(seed=seed, companies=companies)
+        self.host: SandboxHost = build(seed=seed, companies=companies, names=("exact", "kvk"))
         self.store: Store = in_memory(Vault(KEY))
         self.told: list[str] = []
         self.points: list[str] = []
