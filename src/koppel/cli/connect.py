@@ -77,7 +77,7 @@ def connect(
         _choose(terminal, ws, name, chosen, accounts)
         checked = ws.check_connection(name) if check else None
         value = _value(ws, name, chosen, signed_in=signed_in, url=url, accounts=accounts, checked=checked)
-        terminal.show(value, lambda: _human(value, checked))
+        terminal.show(value, lambda: _human(value, checked, link_shown=terminal.can_ask))
     return DONE
 
 
@@ -145,6 +145,7 @@ def _asked(
             continue
         if given and not setting.required:
             continue  # who names settings wants only to be asked for what cannot be left out
+        terminal.note(_explained(setting))
         while True:
             typed = terminal.ask(_question(setting), default=_default(setting), secret=setting.secret)
             if not typed and not setting.required:
@@ -193,16 +194,17 @@ def _in_environment(name: str, setting: Setting) -> bool:
     return setting.secret and bool(os.environ.get(environment_name(name, setting.name)))
 
 
+def _explained(setting: Setting) -> str:
+    """What is said above the question: what it is for, and what can be answered."""
+    options = [f"  {value}  {meaning}".rstrip() for value, meaning in setting.choices.items()]
+    return "\n".join(["", *([setting.description] if setting.description else []), *options])
+
+
 def _question(setting: Setting) -> str:
-    words = f"{setting.title}. {setting.description}" if setting.description else setting.title
     if setting.kind == "switch":
-        return f"{words} (yes/no)"
-    if setting.choices:
-        options = "".join(
-            f"\n  {value}{f'  {meaning}' if meaning else ''}" for value, meaning in setting.choices.items()
-        )
-        return f"{words}{options}\n"
-    return words if setting.required else f"{words} (Enter leaves it out)"
+        return f"{setting.title} (yes/no)"
+    left_out = not setting.required and setting.default in (None, "")
+    return f"{setting.title} (Enter leaves it out)" if left_out else setting.title
 
 
 def _default(setting: Setting) -> str:
@@ -297,8 +299,9 @@ def _value(
 
     connection = ws.connection(name)
     written = ws.config.connections[name].settings  # of a file its path, not what stands in it
+    written = ws.config.connections[name].settings  # as it stands in the file: a path, not the text behind it
     plain = {
-        s.name: written.get(s.name) if s.kind == "file" else msgspec.to_builtins(getattr(connection.settings, s.name))
+        s.name: written.get(s.name, msgspec.to_builtins(getattr(connection.settings, s.name)))
         for s in settings_form(system)
         if not s.secret
     }
@@ -316,7 +319,7 @@ def _value(
     }
 
 
-def _human(value: dict[str, Any], checked: Checked | None) -> Iterator[RenderableType]:
+def _human(value: dict[str, Any], checked: Checked | None, *, link_shown: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from koppel.cli.words import counted, shown
@@ -334,7 +337,9 @@ def _human(value: dict[str, Any], checked: Checked | None) -> Iterator[Renderabl
             yield f"  {account['id']}  {account['title']}"
     if checked is not None:
         yield Text(f"It works: {checked.asked} was read in {counted(checked.calls, 'call')}.", "green")
-    if value["sign_in_url"]:
+    if value["sign_in_url"] and link_shown:
+        yield Text(f"Nobody is signed in yet. When you are ready: koppel connect {name}", "bold")
+    elif value["sign_in_url"]:
         yield Text("Sign in: open this address, allow the app, and paste what you land on:", "bold")
         yield ""
         yield Unbroken(value["sign_in_url"])

@@ -99,7 +99,13 @@ def test_a_person_is_asked_and_secrets_are_typed_unseen(world, fresh, monkeypatc
 
 def test_a_wrong_answer_is_asked_again(world, fresh, monkeypatch):
     monkeypatch.setattr(Terminal, "can_ask", property(lambda _self: True))
-    answers = [world["kvk"]["apikey"], "commercial", "trade", "perhaps", "no", "no", ""]
+    right = {"apikey": world["kvk"]["apikey"], "name": "trade"}
+    answers: list[str] = []
+    for setting in settings_form("kvk"):
+        if setting.name in ("name", "test"):
+            answers.append("perhaps")  # neither a name to use nor yes or no
+        if not setting.advanced:
+            answers.append(right.get(setting.name, ""))
     said = fresh("connect", "register", "--system", "kvk", typed="\n".join(answers) + "\n")
     assert said.code == 0, said.err
     assert "It takes one of: " in said.err
