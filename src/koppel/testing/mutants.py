@@ -111,6 +111,16 @@ _mutant(
     (frame.Loader, "_waiting", lambda original: lambda self, *given: (self.unclear.clear(), original(self, *given))[1]),
 )  # fmt: skip
 
+
+async def _leaves_anyway(*_given: Any) -> None:
+    """No second look at the lease."""
+
+
+_mutant(
+    "the frozen send", 2, "who slept past its lease sends what others have decided anew",
+    (execute, "_departs", _instead(_leaves_anyway)),
+)  # fmt: skip
+
 # --- law 3 ----------------------------------------------------------------------------------------------------------
 
 

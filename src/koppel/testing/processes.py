@@ -106,6 +106,7 @@ class Process:
     alive: bool = True
     died_at: str = ""
     over: bool = False
+    freezes: Callable[[], float] = lambda: 0.0
     on_death: Callable[[Process, str], None] = lambda _process, _point: None
     waiting: list[asyncio.Future[None]] = field(default_factory=list[asyncio.Future[None]])
 
@@ -120,7 +121,10 @@ class Process:
         await forever
 
     async def point(self, name: str) -> None:
-        """A named point of the engine: where a process may die."""
+        """A named point of the engine: where a process may die, or stand still so long that others take it for dead."""
+        if self.alive and name == "before send write" and (seconds := self.freezes()):
+            self.on_death(self, "frozen")
+            await asyncio.sleep(seconds)
         if self.alive and self.chance and self.rnd.random() < self.chance:
             self.die(name)
         await self.breathe()

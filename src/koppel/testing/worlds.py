@@ -140,16 +140,23 @@ class Slot:
     def start(self) -> None:
         """A new process, with the old one's name or a new one."""
         world = self.world
-        if self.number and world.mischief.strikes("killed by name"):
+        if self.number and (self.process.alive or world.mischief.strikes("killed by name")):
             self.name = f"{self.name.split('.')[0]}.{self.number}"
         self.number += 1
         chance = 0.012 if world.mischief.has("killed") and not world.over else 0.0
         self.process = Process(self.name, world.machine, Random(world.rnd.random()), chance, on_death=self._died)  # noqa: S311
+        self.process.freezes = self._freezes
         self.ports = self.process.ports(
             clock=world.clock, wire=world.wire, connections=world.connections, tell=world.told.append
         )
         self.death = asyncio.get_running_loop().create_future()
         world.processes.append(self.process)
+
+    def _freezes(self) -> float:
+        """How long the machine of a process stands still now: so long that its leases run out."""
+        if not self.world.mischief.strikes("frozen"):
+            return 0.0
+        return self.world.rnd.uniform(620.0, 900.0)
 
     def _died(self, process: Process, point: str) -> None:
         self.world.kills += 1
@@ -353,7 +360,7 @@ class World:
 
     async def settle_down(self) -> None:
         """Faults are over and people have gone home: run until nothing moves any more."""
-        await asyncio.sleep(700)
+        await asyncio.sleep(1000)
         for _ in range(10):
             self.answer_doubts()
             for i, flow in enumerate(self.flows):
