@@ -48,7 +48,7 @@ SHORT_WAIT = 120.0  # an operation in doubt is waited for within the run when it
 class Options(msgspec.Struct, frozen=True):
     """How a run is to go. `only` limits it to these left natives; `refresh` looks everything up anew; `light` asks for keys
     instead of reading a side that was never read; `override` names a brake that may be passed; `trigger` and `actor` go into
-    the trail."""
+    the trail. `since`: when the flows of one go began; what was looked up after that is not looked up again by `refresh`."""
 
     actor: str = "koppel"
     trigger: str = "command"
@@ -57,6 +57,7 @@ class Options(msgspec.Struct, frozen=True):
     light: bool = False
     override: tuple[str, ...] = ()
     workspace: str = ""
+    since: float | None = None
 
 
 PLAIN = Options()
@@ -102,14 +103,23 @@ class Pass:
         """Read both sides' streams, once; a side that cannot be listed is looked up by what is due."""
         for side in ("left", "right"):
             connection, resource = self.frame.connections[side], self.frame.resources[side]
+            stream = f"{connection.name}:{resource.name}"
+            if self.ports.read is not None and stream in self.ports.read:
+                continue  # a flow that runs together with this one has read it
             if not resource.can.list:
                 followed = await follow_signals(self.ports, self.sender, connection, resource)
                 self.streams_read += followed is not None
+                self._note_read(stream)
             if not resource.can.list or (self.options.light and self.frame.streams[side].complete_at is None):
                 continue
             await fetch(self.ports, self.sender, connection, resource)
             self.streams_read += 2 if resource.tombstones else 1
+            self._note_read(stream)
         refresh(self.ports, self.frame)
+
+    def _note_read(self, stream: str) -> None:
+        if self.ports.read is not None:
+            self.ports.read.add(stream)
 
     async def read_again(self, sides: set[SideName]) -> None:
         """Poll the streams written to, once: what is seen becomes the target's form of the base."""
@@ -179,13 +189,18 @@ class Pass:
         if not frame.listable("left") and (self.options.refresh or flow.run.refresh is not None):
             linked = taking_part(db, flow.id, subjects.linked_natives(db, frame.streams["left"].id))
             old = (
-                linked
+                self._looked_up_before(db, linked)
                 if self.options.refresh
                 else observations.older_than(db, frame.streams["left"].id, linked, now - (flow.run.refresh or 0))
             )
             asked |= dict.fromkeys(old, "refresh")
             found["left"] += [native for native in old if native not in set(found["left"])]
         return found, asked
+
+    def _looked_up_before(self, db: Db, linked: list[str]) -> list[str]:
+        """Of records to look up anew those that another flow of the same go has not looked up already."""
+        since = self.options.since
+        return linked if since is None else observations.older_than(db, self.frame.streams["left"].id, linked, since)
 
     async def _edited(self) -> None:
         """An edit of the flow re-examines what it touches; the vendor's cursor does not move."""
@@ -471,6 +486,13 @@ async def sync_flow(
     """Plan and do it, under the guard. Never raises for what the run itself can say: see `Result.state`. Raises SignInNeeded
     and SetupError after the run is closed as failed."""
     return await _run(ports, flow, options, None, transforms)
+
+
+def not_now(flow: Flow, why: str, *, at: float) -> Result:
+    """What is said of a run that did not begin: nothing was read, asked or written, and it can begin at `at`."""
+    counts = plans.count(())
+    empty = Plan(plans.PLAN_FORMAT, "", flow.id, flow.digest, {}, 0.0, (), {}, counts, {})
+    return Result(0, "waiting", why, counts, {}, 0, empty, next_at=at)
 
 
 async def apply_plan(

@@ -81,6 +81,7 @@ class Ports:
     patience: float = 900.0
     interactive: bool = False
     held: set[str] = field(default_factory=set[str])  # leases this process holds: one name, one holder at a time
+    read: set[str] | None = None  # streams read already by flows run together; None: a flow that runs by itself
     tell: Callable[[str], None] = lambda _text: None
 
     def at(self, endpoint: Endpoint) -> tuple[Connection, Resource]:

@@ -26,7 +26,6 @@ from koppel.store.intents import Intent
 from koppel.store.sql import Db
 from koppel.systems.spi import CannotTell, Found, Landed, NotLanded, Operation, Receipt, Trace
 
-
 REFUSED_WAIT = (
     3600.0  # an answer nobody could read may have been an outage: tried again by itself, but not at every run
 )

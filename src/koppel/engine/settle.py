@@ -24,7 +24,6 @@ from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.steps import Side, Step, View
 from koppel.systems.spi import Item, Receipt
 
-
 OUTAGES = frozenset({None, 408, 429, 502, 503, 504})  # statuses that tell of an outage, not of the record
 
 

@@ -66,9 +66,7 @@ class Company(msgspec.Struct, frozen=True, omit_defaults=True):
             keys.append(("kvk", self.kvk))
         if self.branch:
             keys.append(("branch", self.branch))
-        for number in dict.fromkeys((self.vat_number, self.vat_candidate)):
-            if number:
-                keys.append(("vat", number))
+        keys.extend(("vat", number) for number in dict.fromkeys((self.vat_number, self.vat_candidate)) if number)
         if self.rsin:
             keys.append(("rsin", self.rsin))
         return tuple(keys)

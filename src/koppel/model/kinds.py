@@ -8,7 +8,27 @@ from typing import Literal, get_args
 
 from koppel.model.values import Json
 
-Kind = Literal["text", "name", "kvk", "vat", "postcode", "phone", "email", "url", "country", "bool", "int", "date", "instant", "money", "decimal", "code", "address", "set", "guid"]
+Kind = Literal[
+    "text",
+    "name",
+    "kvk",
+    "vat",
+    "postcode",
+    "phone",
+    "email",
+    "url",
+    "country",
+    "bool",
+    "int",
+    "date",
+    "instant",
+    "money",
+    "decimal",
+    "code",
+    "address",
+    "set",
+    "guid",
+]
 KINDS = frozenset(get_args(Kind))
 
 _COMPANY_FORMS = re.compile(r"\b(b\.?\s?v\.?|n\.?\s?v\.?|v\.?\s?o\.?\s?f\.?|c\.?\s?v\.?)(?=$|[\s,)])", re.IGNORECASE)
@@ -34,7 +54,10 @@ def normalise(kind: str, value: Json) -> Json:
     if is_blank(value):
         return None
     if isinstance(value, dict):
-        parts = {key: normalise("postcode" if key.lower() == "postcode" else "text", part) for key, part in sorted(value.items())}
+        parts = {
+            key: normalise("postcode" if key.lower() == "postcode" else "text", part)
+            for key, part in sorted(value.items())
+        }
         return {key: part for key, part in parts.items() if part is not None}
     if isinstance(value, (list, tuple)):
         items = [normalise("text", item) for item in value]

@@ -32,7 +32,9 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         where = f"{self.field}: " if self.field else ""
-        said = f" (the vendor says: {self.vendor_text})" if self.vendor_text and self.vendor_text not in self.text else ""
+        said = (
+            f" (the vendor says: {self.vendor_text})" if self.vendor_text and self.vendor_text not in self.text else ""
+        )
         return f"{where}{self.text}{said}"
 
 

@@ -21,7 +21,9 @@ def upcast(entity: str, version: int, values: dict[str, Json]) -> dict[str, Json
     """Bring stored builtins of `version` to today's. Raises ValueError for a version newer than this program."""
     today = ENTITY_VERSIONS[entity]
     if version > today:
-        raise ValueError(f"{entity} version {version} was written by a newer Koppel (this one knows {today}); upgrade Koppel")
+        raise ValueError(
+            f"{entity} version {version} was written by a newer Koppel (this one knows {today}); upgrade Koppel"
+        )
     while version < today:
         values = UPCASTERS[entity, version](values)
         version += 1

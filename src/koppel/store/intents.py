@@ -62,7 +62,9 @@ def open_intents(db: Db, intents: Sequence[Intent]) -> None:
 
 def departs(db: Db, ops: Iterable[str], *, at: float) -> int:
     """Their call leaves now: an effect is to be expected from then on. Returns how many are still open."""
-    return db.run(f"update intents set sent_at = :at where op in (select v from {db.values()})", at=at, list=as_list(ops))
+    return db.run(
+        f"update intents set sent_at = :at where op in (select v from {db.values()})", at=at, list=as_list(ops)
+    )
 
 
 def mark_doubt(db: Db, ops: Iterable[str], *, at: float) -> None:
