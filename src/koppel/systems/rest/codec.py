@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -133,7 +133,7 @@ def _meaning(path: str, field: FieldText, value: Json) -> Json:
         return int(value)
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise TypeError("no plain value")
-    text = " ".join(str(value).split())
+    text = written_out(path, value)
     if kind == "date":
         return _day(field, text)
     if path in _NUMBERS:
@@ -267,10 +267,23 @@ def _address(resource: ResourceText, path: str) -> Field:
     )
 
 
-@lru_cache(maxsize=1024)
-def comparable(path: str, value: str) -> str:
+_DIGITS = {"kvk": 8, "branch": 12, "rsin": 9}
+
+
+def written_out(path: str, value: Json) -> str:
+    """A value as text; a number that cannot hold its leading zeros gets them back.
+
+    >>> written_out("kvk", 100104), written_out("kvk", "100104"), written_out("code", 7)
+    ('00100104', '100104', '7')
+    """
+    whole = isinstance(value, int) and path in _DIGITS
+    return f"{value:0{_DIGITS[path]}}" if whole else " ".join(str(value).split())
+
+
+def comparable(path: str, value: Json) -> str:
     """What two spellings of one number share, to recognise a record in an answer."""
+    text = written_out(path, value)
     try:
-        return _NUMBERS[path](value) if path in _NUMBERS else value
+        return _NUMBERS[path](text) if path in _NUMBERS else text
     except InvalidNumber:
-        return value.strip()
+        return text

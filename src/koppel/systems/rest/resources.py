@@ -213,7 +213,7 @@ def _carries(resource: ResourceText, kind: str, value: str, item: Item) -> bool:
         return item.fields.get(resource.write.operation_id) == value
     path = _SHOWN_AS[kind]
     shown = item.fields.get(resource.fields[path].field)
-    return shown is not None and codec.comparable(path, str(shown)) == codec.comparable(path, value)
+    return shown is not None and codec.comparable(path, shown) == codec.comparable(path, value)
 
 
 # --- the resources --------------------------------------------------------------------------------------------------

@@ -224,5 +224,4 @@ def _alike(resource: ResourceText, item: Item, field: str, value: Json) -> bool:
     if is_blank(shown) or is_blank(value):
         return is_blank(shown) and is_blank(value)
     path = next((path for path, each in resource.fields.items() if each.field == field), "")
-    plain = [" ".join(str(one).split()) for one in (shown, value)]
-    return shown == value or codec.comparable(path, plain[0]) == codec.comparable(path, plain[1])
+    return shown == value or codec.comparable(path, shown) == codec.comparable(path, value)
