@@ -15,7 +15,8 @@ import os
 import re
 import secrets as randomness
 import tomllib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,7 @@ from koppel.model.can import Field
 from koppel.model.problem import KoppelError, Problem, RetryLater, SetupError, SignInNeeded, UsageError
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
+from koppel.runtime import windows
 from koppel.runtime.alerts import Alert, deliver
 from koppel.store import due, runs, secrets, streams, trail, work
 from koppel.store.due import Due
@@ -128,6 +130,13 @@ class Added(msgspec.Struct, frozen=True):
     result: Result | None = None
 
 
+class Go(msgspec.Struct):
+    """Flows that run together: when that began, and which streams have been read since."""
+
+    began: float
+    read: set[str] = msgspec.field(default_factory=set[str])
+
+
 class Workspace:
     """One customer's connections, flows and store. Open it with `Workspace.open`, make one with `Workspace.create`."""
 
@@ -143,6 +152,7 @@ class Workspace:
         self.actor = actor or os.environ.get("KOPPEL_ACTOR") or os.environ.get("USER") or "somebody"
         self.point: Callable[[str], Coroutine[Any, Any, None]] = no_point
         self.transport: Transport | None = None
+        self._go: Go | None = None
         self.transforms: Mapping[str, Transform] = with_own(
             {e.name: e.load() for e in entry_points(group="koppel.transforms")}
         )
@@ -497,12 +507,33 @@ class Workspace:
         )
 
     def sync(
-        self, flow_id: str, *, refresh: bool = False, allow: Sequence[str] = (), trigger: str = "command"
+        self,
+        flow_id: str,
+        *,
+        refresh: bool = False,
+        allow: Sequence[str] = (),
+        trigger: str = "command",
+        in_window: bool = False,
     ) -> Result:
-        """Plan and do it, under the brakes. A failure is told to `on_alert` at once."""
+        """Plan and do it, under the brakes. A failure is told to `on_alert` at once.
+
+        With `in_window` nothing is done outside the flow's window: the result's state is `waiting`, and its run is none (0).
+        """
         flow = self.flow(flow_id)
+        opening = windows.opens_at(flow, self.now()) if in_window and flow.run.window else None
+        if opening is not None:
+            return engine.not_now(flow, windows.outside(flow, opening), at=opening)
         options = self._options(refresh=refresh, allow=allow, trigger=trigger)
         return self._run(flow, lambda ports: engine.sync_flow(ports, flow, options, transforms=self.transforms))
+
+    @contextmanager
+    def together(self) -> Generator[None, None, None]:
+        """Flows run in the block are one go: streams are read once for all of them, and a refresh looks each record up once."""
+        before, self._go = self._go, self._go or Go(self.now())
+        try:
+            yield
+        finally:
+            self._go = before
 
     def apply(self, plan: Plan, *, allow: Sequence[str] = ()) -> Result:
         """Do exactly a plan; steps whose state moved are refused and named."""
@@ -590,6 +621,7 @@ class Workspace:
             light=light,
             override=tuple(allow),
             workspace=self.config.name,
+            since=self._go.began if self._go else None,
         )
 
     def _run(self, flow: Flow, run: Callable[[Ports], Coroutine[Any, Any, Result]]) -> Result:
@@ -643,6 +675,7 @@ class Workspace:
                 point=self.point,
                 tell=self.tell,
                 interactive=True,
+                read=self._go.read if self._go else None,
             )
             try:
                 return await job(ports)

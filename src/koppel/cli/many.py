@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from koppel.engine.flow import Result
 
 
-def run_all(terminal: Terminal, ws: Workspace, *, refresh: bool, allow: Sequence[str], html: Path | None) -> int:
-    """Run all flows, then tell. The exit code is the gravest. Raises UsageError when there is no flow."""
+def run_all(
+    terminal: Terminal, ws: Workspace, *, refresh: bool, allow: Sequence[str], in_window: bool, html: Path | None
+) -> int:
+    """Run all flows in one go, then tell. The exit code is the gravest. Raises UsageError when there is no flow."""
     from koppel.cli.outcome import run_code
     from koppel.cli.report import human, write_page
     from koppel.engine.plan import as_json
@@ -28,25 +30,26 @@ def run_all(terminal: Terminal, ws: Workspace, *, refresh: bool, allow: Sequence
     values: list[Any] = []
     errors: list[tuple[str, KoppelError]] = []
     code = DONE
-    for flow in sorted(ws.flows):
-        terminal.progress(f"{flow} …")
-        try:
-            result = ws.sync(flow, refresh=refresh, allow=allow)
-        except Bug:
-            raise
-        except KoppelError as error:
-            errors.append((flow, error))
-            values.append(
-                {
-                    "flow": flow,
-                    "error": {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code},
-                }
-            )
-            code = max(code, error.exit_code)
-            continue
-        results.append(result)
-        values.append(as_json(result))
-        code = max(code, run_code(result))
+    with ws.together():
+        for flow in sorted(ws.flows):
+            terminal.progress(f"{flow} …")
+            try:
+                result = ws.sync(flow, refresh=refresh, allow=allow, in_window=in_window)
+            except Bug:
+                raise
+            except KoppelError as error:
+                errors.append((flow, error))
+                values.append(
+                    {
+                        "flow": flow,
+                        "error": {"message": error.message, "remedy": error.remedy, "exit_code": error.exit_code},
+                    }
+                )
+                code = max(code, error.exit_code)
+                continue
+            results.append(result)
+            values.append(as_json(result))
+            code = max(code, run_code(result))
     write_page(terminal, ws, results, html)
     terminal.show(values, lambda: human(ws, results))
     for flow, error in errors:

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 def run_code(result: Result) -> int:
-    """1 when something was parked or asked, moved since the plan, is in doubt, or the run did not reach its end."""
+    """1 when something was parked or asked, moved since the plan, is in doubt, or the run did not reach its end. A
+    run that waits for its window leaves nothing for anybody."""
     left = any(result.counts.get(kind) for kind in ("park", "ask", "unknown", "moved"))
-    return LEFT_OVER if left or result.moved or result.state != "done" else DONE
+    return LEFT_OVER if left or result.moved or result.state not in ("done", "waiting") else DONE
 
 
 def plan_code(plan: Plan, *, expect_empty: bool = False) -> int:

@@ -97,6 +97,9 @@ def details(row: Row) -> Text:
 
 def render_result(result: Result, entries: Sequence[Recorded], *, flow: Flow | None) -> Iterator[RenderableType]:
     """What a run did, what is left for a person, and when it goes on."""
+    if result.state == "waiting":
+        yield Text(f"{result.plan.flow}: {result.message}")
+        return
     rows = run_rows(result.plan, entries, flow) if result.state != "stopped" or entries else ()
     if rows:
         yield steps_table(rows, title=f"Run {result.run} of {result.plan.flow}", done=True)

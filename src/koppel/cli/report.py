@@ -44,7 +44,7 @@ def write_page(terminal: Terminal, ws: Workspace, results: Sequence[Result], htm
     from koppel.cli.page import RunTold, runs_page
     from koppel.cli.terminal import write_private
 
-    told = [RunTold(result, entries_of(ws, result), flow_of(ws, result)) for result in results]
+    told = [RunTold(result, entries_of(ws, result), flow_of(ws, result)) for result in results if result.run]
     write_private(html, runs_page(told, workspace=ws.config.name))
     terminal.note(f"Written: {html}")
 

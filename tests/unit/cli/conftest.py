@@ -49,6 +49,7 @@ def person() -> Callable[[Path | None], Person]:
 def at(tmp_path: Path) -> Iterator[Stand]:
     """A signed-in workspace with the ready-made flow."""
     with stand(tmp_path / "books", companies=24) as made:
+        made.wait(12 * 3600)  # in the evening, inside the ready-made flow's window
         yield made
 
 
