@@ -1,4 +1,4 @@
-"""The ready-made flow from the register into Exact runs with KVKBase in the register's place."""
+"""The ready-made flow from the register into Exact runs with KVKBase in the register's place, and with VIES beside KVK."""
 
 from __future__ import annotations
 
@@ -104,3 +104,15 @@ def test_kvkbase_takes_the_registers_place_and_its_confirmed_number_is_written(o
     writes = [office.host.count("exact", method) for method in ("POST", "PUT")]
     office.sync()
     assert [office.host.count("exact", method) for method in ("POST", "PUT")] == writes
+
+
+def with_vies():
+    return TEXT.replace("# [enrich]", "[enrich]").replace("# vat = ", "vat = ")
+
+
+def test_with_vies_beside_kvk_a_confirmed_candidate_is_written(open_office):
+    office = open_office(with_vies(), "kvk", "vies")
+    company = new_bv(office)
+    asyncio.run(engine.take(office.ports, office.flow, (company.kvk,)))
+    office.sync()
+    assert office.account(company.kvk).get("VATNumber") == company.vat
