@@ -50,6 +50,7 @@ _WILD = {
     Operator.NOT_STARTS_WITH,
     Operator.ENDS_WITH,
     Operator.NOT_ENDS_WITH,
+    Operator.QUICK,  # unverified, and a value it would change is not worth finding out with
 }
 # Operators 8 and 9 need something to keep the lists aligned; this is the vendor's own filling [MD get-connector].
 _FILLING = "[is leeg]"
