@@ -16,31 +16,51 @@ from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
 from koppel.mapping.flow import Enrich, Flow
 from koppel.mapping.paths import look_up as value_at
+from koppel.model.problem import RetryLater
 from koppel.model.record import Record
 from koppel.model.values import Json
-from koppel.store import due, observations, streams
+from koppel.store import observations, streams
 from koppel.store.due import Due
 from koppel.store.observations import Observation
 from koppel.store.sql import Db
 from koppel.systems.spi import Resource, Unknown
 
+ASK_AGAIN = 3600.0
 
-async def ask(ports: Ports, sender: Sender, flow: Flow, left_stream: int, natives: Iterable[str]) -> None:
-    """Ask every enriching resource about these left records, where no answer young enough is known."""
+
+async def ask(
+    ports: Ports, sender: Sender, flow: Flow, left_stream: int, natives: Iterable[str]
+) -> list[tuple[Due, float]]:
+    """Ask every enriching resource about these left records, where no answer young enough is known.
+
+    Returns the records whose question could not be answered, each with the time at which to ask again; a resource that is
+    out of order never stops a flow.
+    """
     lefts = list(natives)
+    again: list[tuple[Due, float]] = []
     for line in flow.enrich:
         connection, resource = ports.at(line.source)
         if resource.can.list:
             continue  # a feed: it is read like any stream, and its answers lie in the store
-        wanted = await ports.store.tx(_wanted, flow, line, connection, resource, left_stream, lefts, ports.clock.now())
-        if not wanted:
-            continue
-        answers = await look_up(ports, sender, connection, resource, "native", sorted(wanted))
-        later = {value: answer.problem.retry_at for value, answer in answers.items() if isinstance(answer, Unknown)}
-        for value, retry_at in later.items():
-            at = ports.clock.now()
-            again = [Due("left", native, "enrich") for native in wanted[value]]
-            await ports.store.tx(due.add, flow.id, again, at=at, not_before=retry_at or at + 3600)
+        now = ports.clock.now()
+        wanted = await ports.store.tx(_wanted, flow, line, connection, resource, left_stream, lefts, now)
+        if wanted:
+            later = await _answered_later(ports, sender, connection, resource, sorted(wanted))
+            again += [(Due("left", native, "enrich"), at) for value, at in later.items() for native in wanted[value]]
+    return again
+
+
+async def _answered_later(
+    ports: Ports, sender: Sender, connection: Connection, resource: Resource, values: list[str]
+) -> dict[str, float]:
+    """Ask for values; those that got no answer, each with the time to ask again."""
+    try:
+        answers = await look_up(ports, sender, connection, resource, "native", values)
+    except RetryLater as error:
+        ports.tell(error.message)
+        return dict.fromkeys(values, error.at)
+    usual = ports.clock.now() + ASK_AGAIN
+    return {v: a.problem.retry_at or usual for v, a in answers.items() if isinstance(a, Unknown)}
 
 
 def _wanted(

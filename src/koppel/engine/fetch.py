@@ -202,14 +202,15 @@ def _by_resource(gone: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-async def follow_signals(ports: Ports, sender: Sender, connection: Connection, resource: Resource) -> Fetched | None:
+async def follow_signals(ports: Ports, sender: Sender, connection: Connection, resource: Resource) -> bool:
     """Read the feed that hints at changes of a resource nobody can list, and look up the records hinted at that we know.
 
-    None when the resource has no such feed.
+    False when the account has no such feed.
     """
-    if resource.signals is None:
-        return None
-    fetched = await fetch(ports, sender, connection, connection.resource(resource.signals))
+    signals = resource.signals
+    if signals is None or not resource.signals_on(connection.settings):
+        return False
+    await fetch(ports, sender, connection, connection.resource(signals))
     stream = await ports.store.tx(streams.ensure, connection.name, resource.name)
     natives = await ports.store.tx(hints.known, stream.id, at=ports.clock.now())
     if natives:
@@ -217,7 +218,7 @@ async def follow_signals(ports: Ports, sender: Sender, connection: Connection, r
         for native, unknown in unknown_of(answers).items():
             at = unknown.problem.retry_at or ports.clock.now() + HINT_WAIT
             await ports.store.tx(hints.later, stream.id, native, not_before=at)
-    return fetched
+    return True
 
 
 async def look_up(

@@ -107,8 +107,7 @@ class Pass:
             if self.ports.read is not None and stream in self.ports.read:
                 continue  # a flow that runs together with this one has read it
             if not resource.can.list:
-                followed = await follow_signals(self.ports, self.sender, connection, resource)
-                self.streams_read += followed is not None
+                self.streams_read += await follow_signals(self.ports, self.sender, connection, resource)
                 self._note_read(stream)
             if not resource.can.list or (self.options.light and self.frame.streams[side].complete_at is None):
                 continue
@@ -147,7 +146,7 @@ class Pass:
             found["left"] += [n for n in brought if n not in set(found["left"]) and not self.options.only]
         if first and self.flow.enrich:
             stream = self.frame.streams["left"].id
-            await enrich.ask(self.ports, self.sender, self.flow, stream, found["left"])
+            self.frame.again += await enrich.ask(self.ports, self.sender, self.flow, stream, found["left"])
         self.looked = found
         return found
 

@@ -255,7 +255,7 @@ class Resource:
 
     `entity` is the canonical entity's name, or "" for a feed that carries none (tombstones). `tombstones` names the
     resource whose pages list this one's deletions, `signals` the one whose pages hint at changes of this one's records (for
-    a resource that cannot be listed). `link` gives a web address for a person to open the record.
+    a resource that cannot be listed), where `signals_on` says that the account has that feed. `link` gives a web address for a person to open the record.
     """
 
     name: str
@@ -270,6 +270,7 @@ class Resource:
     probe: Callable[[Site, tuple[Operation, ...]], Exchange[dict[str, Trace]]] | None = None
     tombstones: str | None = None
     signals: str | None = None
+    signals_on: Callable[[Any], bool] = field(default=lambda settings: True)
     link: Callable[[Site, str], str] | None = None
 
 

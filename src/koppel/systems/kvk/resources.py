@@ -418,6 +418,7 @@ COMPANIES = Resource(
     find=find,
     decode=decode,
     signals="signals",
+    signals_on=lambda settings: settings.signals,
 )
 SEARCH = Resource(
     name="search",

@@ -116,3 +116,16 @@ def test_with_vies_beside_kvk_a_confirmed_candidate_is_written(open_office):
     asyncio.run(engine.take(office.ports, office.flow, (company.kvk,)))
     office.sync()
     assert office.account(company.kvk).get("VATNumber") == company.vat
+
+
+def test_while_a_member_state_is_away_the_company_is_created_without_the_number_and_gets_it_later(open_office):
+    office = open_office(with_vies(), "kvk", "vies")
+    company = new_bv(office)
+    asyncio.run(engine.take(office.ports, office.flow, (company.kvk,)))
+    office.host.control("vies", "outage", {"country": "NL"})
+    office.sync()
+    assert office.account(company.kvk).get("VATNumber") is None
+    office.host.control("vies", "lift", {"country": "NL"})
+    office.host.clock.advance(2 * 3600)
+    office.sync()
+    assert office.account(company.kvk).get("VATNumber") == company.vat
