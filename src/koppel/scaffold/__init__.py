@@ -1,0 +1,1 @@
+"""A system of one's own, begun: the package that `koppel new-system` writes, as templates."""
