@@ -196,11 +196,13 @@ def _one_form(original: Any) -> Any:
     return agreed
 
 
-def _gone_page_by_page(original: Any) -> Any:
+def _gone_when_not_listed(original: Any) -> Any:
     def store(db: Any, connection: Any, resource: Any, stream: Any, page: Page, at: float) -> Any:
         taken = original(db, connection, resource, stream, page, at)
-        if page.next is not None and resource.entity:
-            observations.mark_unseen_gone(db, stream.id, stream.scan, at=at)
+        if page.next is None and not page.complete and resource.entity:
+            find = "select native from observations where stream = :s and gone = 0 and seen_at < :at"
+            unlisted = [observations.Seen(row[0], None) for row in db.rows(find, s=stream.id, at=at)]
+            observations.take_in(db, stream.id, unlisted, at=at)
         return taken
 
     return store
@@ -252,8 +254,8 @@ _mutant(
 _mutant(
     "absent is gone",
     7,
-    "what a listing has not shown yet is taken for deleted",
-    (fetch, "_store_page", _gone_page_by_page),
+    "what a listing of changes does not show is taken for deleted",
+    (fetch, "_store_page", _gone_when_not_listed),
 )
 _mutant("cursor first", 8, "the cursor moves before the page is stored", (send.Sender, "run", _cursor_first))
 _mutant(

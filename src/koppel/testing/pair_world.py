@@ -60,7 +60,7 @@ class PairWorld(World):
             "right": Connection(name="right", system=toys.TILL_SYSTEM, settings=toys.TillSettings("till-key-000777")),
         }
         self.numbers = 0
-        self.tokens_arrived = 0
+        self.tokens_arrived: set[str] = set()
         self.tokens = 0
         self.human_deletes: set[tuple[str, str]] = set()
         self.missing: Missing = self.rnd.choice(MISSING)
@@ -134,7 +134,7 @@ class PairWorld(World):
             row["codes"] = [{"code": str(self.rnd.randint(10000, 10009))}]
         if self.rnd.random() < 0.6:
             row |= {"staff": self.rnd.randint(1, 500), "nomail": self.rnd.random() < 0.5}
-        if not (self.mischief.has("no number") and self.rnd.random() < 0.2):
+        if not (self.mischief.has("no number") and self.rnd.random() < 0.4):
             row["nr"] = self._number()
         return row
 
@@ -235,7 +235,7 @@ class PairWorld(World):
 
     def _served(self, request: Request, response: Response) -> None:
         if request.url.endswith("/token") and response.status == 200:
-            self.tokens_arrived += 1
+            self.tokens_arrived.add(msgspec.json.decode(response.body)["refresh"])
         server = self.ledger if request.url.startswith(toys.LEDGER) else self.till
         server.delivered(response.body)
 
@@ -300,6 +300,7 @@ class PairWorld(World):
         self.happened = [(e.kind, f"{(e.data or {}).get('left')} {(e.data or {}).get('right')}") for e in entries]
         self.open_items = [i for which in ("ask", "parked") for i in self.keeper.run(work.listed, which)]
         self._once()
+        self._nothing_unplanned()
         self._agreed()
         self._nothing_lost()
         self._known()
@@ -326,6 +327,26 @@ class PairWorld(World):
                 if key in seen and not self._made_again(server, key):
                     self.fail(2, f"{server.name}: {key} was created as {seen[key]} and as {native}")
                 seen[key] = native
+
+    def _nothing_unplanned(self) -> None:
+        """Ledger takes preconditions: nothing a person typed is overwritten there that we had not seen. And what a stored plan
+        replaces is what it was made on."""
+        typed = {(e.system, e.native, e.word, repr(e.value)) for s in self.servers() for e in s.typed}
+        for w in self.ledger.written:
+            if not w.seen and w.over is not None and ("ledger", w.native, w.word, repr(w.over)) in typed:
+                self.fail(1, f"{w.over!r}, typed into {w.word} of ledger {w.native}, was overwritten unseen")
+        for began, plan in self.applied:
+            before = {op.op: op.before for p in plan.steps for op in p.operations if p.step.side == "right"}
+            for w in self.till.written:
+                if w.ref not in before or w.at < began or w.word not in before[w.ref]:
+                    continue
+                shown = self.till.shown.get((w.native, w.word, repr(w.over)))
+                moved = w.over is not None and not _alike(w.word, w.over, before[w.ref][w.word])
+                if moved and shown is not None and shown < (w.at if len(self.flows) == 1 else began):
+                    self.fail(
+                        1,
+                        f"a stored plan replaced {w.over!r} in {w.word} of till {w.native}; it was made on {before[w.ref][w.word]!r}",
+                    )
 
     def _made_again(self, server: Any, key: tuple[str, ...]) -> bool:
         """Two creates of one number are right when a person copied the number or made two records with it."""
@@ -465,15 +486,17 @@ class PairWorld(World):
     def _budget_and_login(self) -> None:
         if self.till.over_budget:
             self.fail(10, f"Till refused {self.till.over_budget} calls over its allowance")
-        died = sum(n for point, n in self.died_at.items() if "token" in point)
+        died = 2 * sum(n for point, n in self.died_at.items() if "token" in point)
         if self.ledger.early:
             self.fail(9, f"a token was refreshed too early {self.ledger.early} times")
-        lost = self.ledger.tokens_made - self.tokens_arrived  # a pair that never arrived can only be mended by a person
-        if len(self.ledger.token_misuse) > 3 * (died + lost):
-            self.fail(
-                9,
-                f"an old refresh token was used {len(self.ledger.token_misuse)} times; {died} processes died while refreshing, {lost} pairs were lost",
-            )
+        # A pair that never arrived can only be mended by a person; but who uses the old one while the new one is here already?
+        at_once = [
+            at
+            for at, old in self.ledger.token_misuse
+            if (new := self.ledger.rotated.get(old)) and new[1] in self.tokens_arrived and at - new[0] < 20
+        ]
+        if len(at_once) > died:
+            self.fail(9, f"{len(at_once)} refreshes at once with another; {died} processes died while refreshing")
 
     def _deletions(self) -> None:
         for server in self.servers():

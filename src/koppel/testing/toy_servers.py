@@ -31,7 +31,7 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A value that came over the API, and what stood there before. `stood_at`: when a person had typed that."""
+    """A value that came over the API, and what stood there before; `seen`: whether that had ever been shown outside."""
 
     system: str
     native: str
@@ -40,6 +40,7 @@ class Written(msgspec.Struct, frozen=True):
     over: Json
     at: float
     ref: str
+    seen: bool
 
 
 @dataclass(kw_only=True)
@@ -102,7 +103,8 @@ class Server:
             self.redundant += 1
         for word, value in kept.items():
             if row.get(word) != value:
-                self.written.append(Written(self.name, native, word, value, row.get(word), self.now(), ref))
+                seen = (native, word, repr(row.get(word))) in self.shown
+                self.written.append(Written(self.name, native, word, value, row.get(word), self.now(), ref, seen))
         self._change(native, fields | ({"archived": True} if archive else {}))
         return native
 
@@ -175,7 +177,8 @@ class LedgerServer(Server):
     granted: float = 0.0
     tokens_made: int = 0
     codes: set[str] = field(default_factory=set[str])
-    token_misuse: list[str] = field(default_factory=list[str])
+    token_misuse: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    rotated: dict[str, tuple[float, str]] = field(default_factory=dict[str, tuple[float, str]])
     early: int = 0
     page: int = 5
 
@@ -256,14 +259,16 @@ class LedgerServer(Server):
                 return Response(400)
             self.codes.discard(form["code"])
         elif form.get("refresh") != self.refresh:
-            self.token_misuse.append("an old refresh token was used")
+            self.token_misuse.append((self.now(), form.get("refresh", "")))
             return Response(400)
         elif self.now() - self.granted < 565:
             self.early += 1
             return Response(400)
         self.tokens_made += 1
+        before = self.refresh
         self.access, self.refresh = f"ledger-access-{self.tokens_made:05}", f"ledger-refresh-{self.tokens_made:05}"
         self.granted = self.now()
+        self.rotated[before] = (self.now(), self.refresh)
         return _json({"access": self.access, "refresh": self.refresh})
 
 
@@ -278,7 +283,7 @@ class TillServer(Server):
         default_factory=dict[str, list[tuple[float, float, Row | None]]]
     )
     minutes: Counter[int] = field(default_factory=Counter[int])
-    allowance: int = 44
+    allowance: int = 13
     page: int = 8
 
     def form(self, word: str, value: Json) -> Json:

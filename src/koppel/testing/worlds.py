@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from koppel.engine.clock import LoopClock
 from koppel.engine.flow import Options, Result, apply_plan, plan_flow, sync_flow
+from koppel.engine.plan import Plan
 from koppel.engine.ports import Connection, NotSent, Ports
 from koppel.engine.send import Sender
 from koppel.mapping.flow import Flow
@@ -161,7 +162,9 @@ class Slot:
     def _died(self, process: Process, point: str) -> None:
         self.world.kills += 1
         self.world.died_at[point] += 1
-        if self.world.mischief.strikes("power loss"):
+        if self.process is not process:
+            return  # it stood still, was taken for dead, and has been replaced already
+        if not process.alive and self.world.mischief.strikes("power loss"):
             self.world.power_lost = True
         if not self.death.done():
             self.death.set_result(None)
@@ -219,6 +222,7 @@ class World:
         self.failures: list[Failure] = []
         self.results: list[Result] = []
         self.last: dict[str, Result | None] = {}
+        self.applied: list[tuple[float, Plan]] = []
 
     # --- what a kind of world brings ---
 
@@ -319,6 +323,7 @@ class World:
         await asyncio.sleep(self.rnd.uniform(30, 600))
         if plan.guard is None:
             self.runs += 1
+            self.applied.append((self.clock.now(), plan))
             how, what = await slot.do(lambda ports: apply_plan(ports, flow, plan))
             await self._after(how, what, slot)
 
