@@ -161,6 +161,7 @@ class Slot:
 
     def _died(self, process: Process, point: str) -> None:
         self.world.kills += 1
+        self.world.deaths.append(self.world.clock.now())
         self.world.died_at[point] += 1
         if self.process is not process:
             return  # it stood still, was taken for dead, and has been replaced already
@@ -217,6 +218,7 @@ class World:
         self.graveyard: list[Any] = []
         self.told: list[str] = []
         self.died_at: Counter[str] = Counter()
+        self.deaths: list[float] = []
         self.kills = self.runs = self.edits = self.sign_ins = 0
         self.power_lost = False
         self.failures: list[Failure] = []
