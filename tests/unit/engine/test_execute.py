@@ -126,6 +126,25 @@ def test_a_receipt_of_nobody_is_not_believed(desk: Any) -> None:
     assert desk.sound()
 
 
+def test_a_receipt_that_was_settled_by_somebody_else_counts_no_more(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken(desk)
+    turns: list[tuple[Any, ...]] = []
+    turn = executor._turn
+
+    def watched(db: Any, *given: Any) -> Any:
+        turns.append(given)
+        return turn(db, *given)
+
+    monkeypatch.setattr(executor, "_turn", watched)
+    desk.sync()
+    settled = next(given for given in turns if given[2])
+    told = len(desk.trail())
+    frame, hand, receipts = settled[:3]
+    again = executor.Outcome()
+    desk.store.run(turn, frame, hand, receipts, [], again, None)
+    assert (again.done, len(desk.trail())) == ({}, told)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("koppel.engine.flow.SHORT_WAIT", -10_000.0)

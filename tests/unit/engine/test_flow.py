@@ -225,6 +225,19 @@ def test_left_as_it_is_by_a_person_is_not_asked_again_even_after_an_edit_of_the_
     assert desk.account(company.kvk)["Name"] == "Blijft"
 
 
+def test_a_debtor_that_belongs_to_another_company_is_asked_about_and_not_taken_over(desk: Any) -> None:
+    owner, other = new_ones(desk)[:2]
+    desk.take(owner.kvk)
+    desk.sync()
+    account = desk.account(owner.kvk)
+    desk.edit_flow('kvk        = { owner = "left" } ', 'kvk        = { owner = "left", drift = "leave" } ')
+    desk.exact("edit", id=account["ID"], set={"ChamberOfCommerce": other.kvk})
+    desk.take(other.kvk)
+    result = desk.sync()
+    assert (result.counts["ask"], result.counts["link"], result.counts["create"]) == (1, 0, 0)
+    assert desk.asks()[0].code == "taken"
+
+
 def test_skipped_by_a_person_stays_skipped(desk: Any) -> None:
     company = next(c for c in new_ones(desk) if c.vat)
     desk.exact("add", set={"Name": "Ander", "ChamberOfCommerce": "00000019", "VATNumber": company.vat})

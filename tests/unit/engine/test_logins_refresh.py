@@ -95,6 +95,15 @@ def test_a_worker_that_finds_the_lease_taken_uses_what_the_other_stored(desk: An
     assert refreshes(desk) == 0
 
 
+def test_a_worker_that_comes_when_the_other_is_done_refreshes_no_more(desk: Any) -> None:
+    """It read the old pair, and got the lease only after the new one was stored: the old one is worth nothing any more."""
+    before = stored(desk)
+    desk.later(580.0)
+    after = tokens(desk)
+    assert asyncio.run(logins(desk, "two")._refresh(books(desk), before)) == after
+    assert refreshes(desk) == 1
+
+
 def test_a_worker_that_never_lets_go_does_not_hold_up_for_ever(desk: Any) -> None:
     desk.later(580.0)
     lease = f"login {books(desk).login}"

@@ -331,6 +331,18 @@ def test_what_was_written_to_the_left_is_watched_alike() -> None:
     assert merged("B", "B", base, owner="right").agreed == {"name": ("B", "B")}
 
 
+@pytest.mark.parametrize("first", ["left", "right"])
+def test_of_values_on_their_way_both_ways_the_later_one_tells_what_is_news(first: str) -> None:
+    """B went one way, D came back the other; then the side D came from was edited: that is one edit, no conflict."""
+    early, late = {"name": Written("B", "B", at=100.0)}, {"name": Written("D", "D", at=200.0)}
+    if first == "right":
+        base = Base({"name": "A"}, {"name": "A"}, written_left=late, written_right=early)
+        assert merged("D", "E", base, owner="ask", visible=Visible(as_of=1000.0)).to == to("left", "E")
+    else:
+        base = Base({"name": "A"}, {"name": "A"}, written_left=early, written_right=late)
+        assert merged("E", "D", base, owner="ask", visible=Visible(as_of=1000.0)).to == to("right", "E")
+
+
 # --- a person's answers ---------------------------------------------------------------------------------------------------
 
 
