@@ -496,6 +496,7 @@ class PairWorld(World):
             and new[1] in self.tokens_arrived
             and at - new[0] < 20
             and not any(new[0] - 1 <= death <= at for death in self.deaths)  # before it could be stored
+            and at not in self.wire.late
         ]
         if at_once:
             self.fail(9, f"{len(at_once)} refreshes at once with another")

@@ -70,6 +70,7 @@ class Wire:
         self.rnd = rnd
         self.hosts: dict[str, Vendor] = {}
         self.calls = 0
+        self.late: list[float] = []
         self.served: Callable[[Request, Response], None] = lambda _request, _response: None
         self.meddle: Callable[[Request], None] = lambda _request: None
 
@@ -123,6 +124,7 @@ class Wire:
         return reply
 
     def _late(self, request: Request) -> None:
+        self.late.append(self.clock.now())
         self.answer(request)
 
 
