@@ -131,10 +131,11 @@ class Added(msgspec.Struct, frozen=True):
 
 
 class Go(msgspec.Struct):
-    """Flows that run together: when that began, and which streams have been read since."""
+    """Flows that run together: when that began, which streams have been read since, and which look-ups got no answer."""
 
     began: float
     read: set[str] = msgspec.field(default_factory=set[str])
+    unanswered: dict[Ref, Problem] = msgspec.field(default_factory=dict[Ref, Problem])
 
 
 class Workspace:
@@ -676,6 +677,7 @@ class Workspace:
                 tell=self.tell,
                 interactive=True,
                 read=self._go.read if self._go else None,
+                unanswered=self._go.unanswered if self._go else None,
             )
             try:
                 return await job(ports)

@@ -98,7 +98,9 @@ def laid_over(
             answer = answers.get(key or "")
             mine = seen[native].record
             if answer is not None and answer.record is not None and mine is not None and not answer.gone:
-                seen[native] = msgspec.structs.replace(seen[native], record=_with(mine, answer.record, line.gives))
+                given = _given(answer.record, line.gives)
+                record = Record(msgspec.structs.replace(mine.entity, **given), mine.own)
+                seen[native] = msgspec.structs.replace(seen[native], record=record, given=(*seen[native].given, *given))
     return seen
 
 
@@ -107,7 +109,6 @@ def _key(line: Enrich, seen: Observation) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _with(mine: Record, answer: Record, gives: tuple[str, ...]) -> Record:
-    """The record with the answer's fields; what the answer does not say stays as it is."""
-    given = {name: value for name in gives if (value := getattr(answer.entity, name)) is not None}
-    return Record(msgspec.structs.replace(mine.entity, **given), mine.own)
+def _given(answer: Record, gives: tuple[str, ...]) -> dict[str, Json]:
+    """The answer's fields; what the answer does not say stays as it is."""
+    return {name: value for name in gives if (value := getattr(answer.entity, name)) is not None}

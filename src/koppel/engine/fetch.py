@@ -256,7 +256,11 @@ def _store_findings(
     take_items(db, connection, resource, stream, list(items.values()), at=at)
     if kind == "native":
         hints.done(db, stream.id, [native for native, answer in answers.items() if not isinstance(answer, Unknown)])
-        absent = [Seen(native, None, remember=True) for native, answer in answers.items() if isinstance(answer, Absent)]
+        absent = [
+            Seen(native, None, remember=True, problems=(answer.problem,) if answer.problem else ())
+            for native, answer in answers.items()
+            if isinstance(answer, Absent)
+        ]
         observations.take_in(db, stream.id, absent, at=at, scan=stream.scan)
 
 

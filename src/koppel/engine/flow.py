@@ -267,18 +267,25 @@ class Pass:
         forced = {"refresh", "retry"}
         told = await self.ports.store.tx(_told_to_wait, self.flow.id, natives, now)
         self.frame.unfound |= {n: problem for n, problem in told.items() if n not in seen and why.get(n) not in forced}
+        shared = {} if self.ports.unanswered is None else self.ports.unanswered
+        in_vain = {n: problem for n in natives if (problem := shared.get(self.frame.ref("left", n)))}
+        self.frame.unfound |= {n: p for n, p in in_vain.items() if p.retry_at is None or p.retry_at > now}
         keep = FRESH if self.flow.run.refresh is None else self.flow.run.refresh
+        good = now - keep
+        asked_anew = now + 1 if self.options.since is None else self.options.since
         wanted = [
-            n for n in natives if n in why and (n not in seen or why[n] in forced or seen[n].seen_at < now - keep)
+            n
+            for n in natives
+            if n in why and (n not in seen or seen[n].seen_at < (asked_anew if why[n] in forced else good))
         ]
         wanted += [n for n in natives if n not in why and n not in seen]
         wanted = [n for n in wanted if n not in self.frame.unfound]
         if not wanted:
             return
         answers = await look_up(self.ports, self.sender, connection, resource, "native", wanted)
-        self.frame.unfound |= {
-            value: answer.problem for value, answer in answers.items() if isinstance(answer, Unknown)
-        }
+        unknown = {value: answer.problem for value, answer in answers.items() if isinstance(answer, Unknown)}
+        self.frame.unfound |= unknown
+        shared |= {self.frame.ref("left", value): problem for value, problem in unknown.items()}
         self.absent_problems = {
             value: answer.problem for value, answer in answers.items() if isinstance(answer, Absent) and answer.problem
         }

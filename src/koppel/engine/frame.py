@@ -103,7 +103,7 @@ def side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
     """One observation as this flow sees it."""
     record = seen.record
     if record is None:
-        return Side(seen.native, {}, seen.digest, label=seen.native, gone=seen.gone)
+        return Side(seen.native, {}, seen.digest, label=seen.native, gone=seen.gone, problems=seen.problems)
     shown, problems = values(frame.flow, side, record, transforms=frame.transforms)
     conditions = frame.flow.scope.left if side == "left" else frame.flow.scope.right
     return Side(
@@ -117,6 +117,7 @@ def side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
         problems=(*problems, *(_for_flow(frame, p) for p in seen.problems)),
         modified_at=seen.modified_at,
         successor=record.entity.successor,
+        successor_known="successor" in seen.given,
     )
 
 

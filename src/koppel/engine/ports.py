@@ -10,7 +10,8 @@ import msgspec
 
 from koppel.engine.clock import Clock
 from koppel.mapping.flow import Endpoint, Flow
-from koppel.model.values import Json
+from koppel.model.problem import Problem
+from koppel.model.values import Json, Ref
 from koppel.store.store import Store
 from koppel.systems.spi import NoReply, Request, Resource, Response, Site, System
 
@@ -82,6 +83,7 @@ class Ports:
     interactive: bool = False
     held: set[str] = field(default_factory=set[str])  # leases this process holds: one name, one holder at a time
     read: set[str] | None = None  # streams read already by flows run together; None: a flow that runs by itself
+    unanswered: dict[Ref, Problem] | None = None  # look-ups of flows run together that got no answer, and why
     tell: Callable[[str], None] = lambda _text: None
 
     def at(self, endpoint: Endpoint) -> tuple[Connection, Resource]:

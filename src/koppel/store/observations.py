@@ -21,7 +21,8 @@ from koppel.store.vault import canonical
 class Seen(msgspec.Struct, frozen=True):
     """One record as an exchange brought it: decoded, or None for a record the vendor says is gone.
 
-    `problems`: what of it could not be read. `remember`: keep its absence even when it was never seen (an answered look-up).
+    `problems`: what of it could not be read, or why it is not there. `remember`: keep its absence even when it was never seen
+    (an answered look-up).
     """
 
     native: str
@@ -49,6 +50,7 @@ class Observation(msgspec.Struct, frozen=True):
     record: Record | None
     modified_at: float | None
     problems: tuple[Problem, ...] = ()
+    given: tuple[str, ...] = ()  # fields of the record that another resource laid over it
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -95,7 +97,9 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
                 continue
             seq += 1
             gone.append(native)
-            changed_rows.append([native, seq, item.version, 1, "", GONE_DIGEST, None, 1, at, scan])
+            why = {"p": msgspec.to_builtins(item.problems), "m": None}  # only where no last values are kept in its place
+            told = db.vault.seal_json(why, about=native) if before is None and item.problems else None
+            changed_rows.append([native, seq, item.version, 1, "", GONE_DIGEST, told, 1, at, scan])
             continue
         body = {"e": item.record.builtins(), "o": item.record.own, "p": msgspec.to_builtins(item.problems)}
         digest = db.vault.digest(canonical(body))
@@ -195,7 +199,7 @@ def load(db: Db, stream: int, natives: Iterable[str], *, entity: str) -> dict[st
 def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
     native, seq, version, entity_version, digest, raw_digest, gone, seen_at, sealed = row
     body = db.vault.unseal_json(sealed, about=native) if sealed else None
-    record = read_record(entity, entity_version, body["e"], body["o"]) if body else None
+    record = read_record(entity, entity_version, body["e"], body["o"]) if body and "e" in body else None
     problems = msgspec.convert(body.get("p", []), tuple[Problem, ...]) if body else ()
     return Observation(
         stream,

@@ -367,7 +367,8 @@ def _left_scope(view: View, linked: Linked) -> Step:
     text = f"linked, but now outside the flow: {view.own.excluded}"
     choices: tuple[dict[str, Json], ...] = ({"answer": "leave"}, {"answer": "unlink"})
     if view.own.successor:
-        text += f"; the register names {view.own.successor} as a possible successor"
+        known = "its successor" if view.own.successor_known else "a possible successor"
+        text += f"; the register names {view.own.successor} as {known}"
         choices = (*choices, {"answer": "leave", "successor": view.own.successor})
     left, right = _natives(view, linked.side.native)
     return Step(
@@ -390,6 +391,8 @@ def _natives(view: View, counterpart: str | None) -> tuple[str | None, str | Non
 
 
 def _absent(view: View) -> Problem:
+    if view.own.problems and not view.own.values:  # never seen, and the vendor said why
+        return view.own.problems[0]
     return Problem("gone", f"{view.own.label or view.own.native} is gone")
 
 

@@ -21,6 +21,7 @@ class Side(msgspec.Struct, frozen=True):
 
     `values`: by rule key, plain JSON, blanks as None. `digest` is the observation's. `excluded` says in words why the
     record is outside the flow's scope. `modified_at` is the vendor's stamp; `label` names the record for people.
+    `successor_known`: somebody who knows named the successor, it is no mere proposal.
     """
 
     native: str
@@ -33,6 +34,7 @@ class Side(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
     modified_at: float | None = None
     successor: str | None = None
+    successor_known: bool = False
 
 
 class Linked(msgspec.Struct, frozen=True):
