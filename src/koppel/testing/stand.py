@@ -1,7 +1,8 @@
 """A workspace on sandboxes: a real folder, a real SQLite file, real HTTP over loopback, made-up vendors and a clock that follows.
 
 What a customer would have after set-up: connections `register` (kvk) and `books-nl` (exact, its first division), the ready-made
-flow `kvk-exact`, signed in. The demo, the torture and tests stand on it; whatever people and vendors do is done through it.
+flow `kvk-exact`, signed in. Asked for, also `debtors-afas` (afas, production) with the flow `kvk-afas`, and the register's
+change signals. The demo, the torture and tests stand on it; whatever people and vendors do is done through it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from koppel.sandbox.host import Fault, SandboxHost, build, contract
 from koppel.sandbox.server import running
 
 REGISTER, BOOKS, FLOW = "register", "books-nl", "kvk-exact"
+DEBTORS, AFAS_FLOW = "debtors-afas", "kvk-afas"
 SYSTEMS = ("exact", "kvk")
+ERPS = ("exact", "afas")
+# What a customer with a subscription to the Mutatieservice adds to a flow: a successor that is registered, not proposed.
+SUCCESSORS = """[enrich]
+successor = {{ from = "{register}:signals", by = "kvk", gives = ["successor"] }}
+
+"""
 
 
 def _silent(_text: str) -> None:
@@ -45,6 +53,10 @@ class Stand:
         """Let people act in the books. Raises ValueError."""
         return self.host.control("exact", action, body)
 
+    def afas(self, action: str, **body: Json) -> dict[str, Json]:
+        """Let people act in Profit. Raises ValueError."""
+        return self.host.control("afas", action, body)
+
     def account(self, kvk: str) -> dict[str, Json]:
         """The first debtor in the books with that KVK number. Raises LookupError."""
         found = self.accounts(kvk)
@@ -56,6 +68,22 @@ class Stand:
         """Debtors in the books, all or those with a KVK number, by code."""
         return list(self.exact("accounts", **({} if kvk is None else {"kvk": kvk}))["accounts"])
 
+    def debtor(self, kvk: str) -> dict[str, Json]:
+        """The first debtor in Profit with that KVK number. Raises LookupError."""
+        found = self.debtors(kvk)
+        if not found:
+            raise LookupError(f"no debtor in Profit carries {kvk}")
+        return found[0]
+
+    def debtors(self, kvk: str | None = None) -> list[dict[str, Json]]:
+        """Debtors in Profit, all or those with a KVK number, by number."""
+        return list(self.afas("debtors", **({} if kvk is None else {"kvk": kvk}))["debtors"])
+
+    @property
+    def erps(self) -> tuple[str, ...]:
+        """The systems that are written to here."""
+        return tuple(name for name in ERPS if name in self.host.sandboxes)
+
     def fault(self, **fault: Any) -> int:
         """Arm a fault (see `koppel.sandbox.host.Fault`)."""
         return self.host.add_fault(Fault(**fault))
@@ -64,14 +92,14 @@ class Stand:
         """Calls so far, per system, as the sandboxes counted them."""
         return {name: entry["total"] for name, entry in self.host.calls()["systems"].items()}
 
-    def writes(self) -> int:
-        """Writes that took effect in the books so far, whoever's program made them."""
-        return int(self.exact("writes")["count"])
+    def writes(self, *erps: str) -> int:
+        """Writes that took effect so far in these ERPs, or in all of them, whoever's program made them."""
+        return sum(int(self.host.control(erp, "writes", {})["count"]) for erp in erps or self.erps)
 
     def duplicates(self) -> int:
-        """KVK numbers that a program created twice, or created beside one that was there."""
-        counted = self.exact("duplicates")
-        return int(counted["count"]) + len(counted["existing"])
+        """KVK numbers that a program created twice, or created beside one that was there; in each ERP by itself."""
+        counted = [self.host.control(erp, "duplicates", {}) for erp in self.erps]
+        return sum(int(found["count"]) + len(found["existing"]) for found in counted)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -91,15 +119,22 @@ def stand(
     actor: str = "koppel",
     tell: Callable[[str], None] = _silent,
     prepare: Callable[[SandboxHost], object] | None = None,
+    afas: bool = False,
+    signals: bool = False,
 ) -> Generator[Stand, None, None]:
     """Set everything up while the block runs; a `folder` is kept, a temporary one is removed.
 
+    `afas` adds AFAS Profit and its flow; `signals` reads what the register says has changed, and names successors by it.
     `prepare` may change the made-up world before Koppel sees any of it. Raises UsageError when the folder holds a workspace.
     """
-    host = build(seed=seed, companies=companies, names=SYSTEMS)
+    host = build(seed=seed, companies=companies, names=(*SYSTEMS, *(("afas",) if afas else ())))
     if prepare is not None:
         prepare(host)
-    with running(host) as base_url, _folder(folder) as path, sign_up(host, base_url, path, actor, tell) as workspace:
+    with (
+        running(host) as base_url,
+        _folder(folder) as path,
+        sign_up(host, base_url, path, actor, tell, signals=signals) as workspace,
+    ):
         division = int(workspace.config.connections[BOOKS].settings["division"])
         yield Stand(host=host, base_url=base_url, folder=path, workspace=workspace, division=division)
 
@@ -114,9 +149,15 @@ def _folder(kept: Path | None) -> Generator[Path, None, None]:
 
 
 def sign_up(
-    host: SandboxHost, base_url: str, folder: Path, actor: str = "koppel", tell: Callable[[str], None] = _silent
+    host: SandboxHost,
+    base_url: str,
+    folder: Path,
+    actor: str = "koppel",
+    tell: Callable[[str], None] = _silent,
+    *,
+    signals: bool = False,
 ) -> Workspace:
-    """Make a workspace for sandboxes served at `base_url`, as a customer would: init, connect twice, sign in, copy the flow."""
+    """Make a workspace for sandboxes served at `base_url`, as a customer would: init, connect, sign in, copy the flows."""
     told = contract(host, base_url)["systems"]
     Workspace.create(folder, name="demo").close()
     file = folder / WORKSPACE_FILE
@@ -124,9 +165,25 @@ def sign_up(
     file.write_text(file.read_text(encoding="utf-8") + clock, encoding="utf-8")
     workspace = Workspace.open(folder, tell=tell, actor=actor)
     exact, kvk = told["exact"], told["kvk"]
-    workspace.connect(REGISTER, system="kvk", settings={"base_url": kvk["base_url"], "apikey": kvk["apikey"]})
+    register = {"base_url": kvk["base_url"], "apikey": kvk["apikey"]} | ({"signals": True} if signals else {})
+    workspace.connect(REGISTER, system="kvk", settings=register)
     app = {name: exact[name] for name in ("base_url", "client_id", "client_secret", "redirect_uri")}
     workspace.connect(BOOKS, system="exact", settings=app | {"division": exact["divisions"][0]})
-    workspace.add_flow(FLOW, {"register": REGISTER, "books-nl": BOOKS})
+    flows = [workspace.add_flow(FLOW, {"register": REGISTER, "books-nl": BOOKS})]
+    if "afas" in told:
+        profit = {name: told["afas"][name] for name in ("base_url", "client_id", "client_secret")}
+        workspace.connect(DEBTORS, system="afas", settings=profit)
+        flows.append(workspace.add_flow(AFAS_FLOW, {"register": REGISTER, "profit": DEBTORS}))
+    if signals:
+        for flow in flows:
+            _name_successors(flow)
+        workspace.close()
+        workspace = Workspace.open(folder, tell=tell, actor=actor)
     workspace.sign_in(BOOKS, exact["authorization_code"])
     return workspace
+
+
+def _name_successors(flow: Path) -> None:
+    """Edit a flow as a customer would: a successor comes from the signals."""
+    text = flow.read_text(encoding="utf-8")
+    flow.write_text(text.replace("[create]", SUCCESSORS.format(register=REGISTER) + "[create]", 1), encoding="utf-8")
