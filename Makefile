@@ -16,7 +16,7 @@ STATE := $(shell (sed '/^\[tool\./,$$d' pyproject.toml; cat constraints.txt tool
 INSTALLED := $(VENV)/.installed-$(STATE)
 TESTABLE := $(VENV)/.testable-$(STATE)
 
-.PHONY: help demo test lint campaign bench clean
+.PHONY: help demo test lint acceptance campaign bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1	\2/p' Makefile | expand -t 20
@@ -32,6 +32,9 @@ lint: $(TESTABLE) ## style, types and import rules, without running a test
 	@$(BIN)/ruff format --check
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports --no-logo
+
+acceptance: $(INSTALLED) ## play acceptance/*.toml against made-up vendors and print the tables a buyer signs
+	@$(BIN)/python -m koppel.testing.acceptance $(sort $(wildcard acceptance/*.toml))
 
 campaign: $(INSTALLED) ## the long search for lost or doubled records: SEEDS simulated worlds, KILLS killed processes
 	@mkdir -p .campaign

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from math import inf
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -41,7 +42,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """One thing that goes wrong, for the next calls that match.
 
     `path` is part of the path with its query (base path off), or a regular expression. The first `after` matching calls
-    pass, the following `times` suffer. Kinds: `status` answers with `status`, `headers` and `body` and does nothing (with
+    pass, the following `times` suffer; with `lasts` it is over that many seconds after it was armed. Kinds: `status` answers with `status`, `headers` and `body` and does nothing (with
     `effect` the effect takes place first); `lose_request`: nothing takes place, silence; `lose_reply`: the effect takes
     place, silence, and with `late` it takes place only when the clock has moved that many seconds on; `delay`: nothing but
     the `seconds` that every kind may add before its answer; `truncate`: the effect takes place and half the answer arrives.
@@ -59,6 +60,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     late: float = 0.0
     times: int = 1
     after: int = 0
+    lasts: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would never fire or not do what it says. Raises ValueError."""
@@ -68,6 +70,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
             raise ValueError("`late` goes with a lost reply: an effect that comes later has no answer")
         if self.late < 0 or self.seconds < 0:
             raise ValueError("`late` and `seconds` must not be negative")
+        if self.lasts is not None and not self.lasts > 0:
+            raise ValueError(
+                "`lasts` must be more than 0 seconds; leave it out for a fault that does not pass by itself"
+            )
 
     def matches(self, system: str, method: str, target: str) -> bool:
         """Whether a call is one this fault speaks of."""
@@ -82,11 +88,12 @@ class _Armed:
 
     number: int
     fault: Fault
+    until: float
     passed: int = 0
     fired: int = 0
 
-    def strikes(self, system: str, method: str, target: str) -> bool:
-        if self.fired >= self.fault.times or not self.fault.matches(system, method, target):
+    def strikes(self, system: str, method: str, target: str, now: float) -> bool:
+        if now >= self.until or self.fired >= self.fault.times or not self.fault.matches(system, method, target):
             return False
         if self.passed < self.fault.after:
             self.passed += 1
@@ -169,7 +176,7 @@ class SandboxHost:
         request = Request(method, request.url, Headers(request.headers), request.body)
         self._calls[name, method, _shape_of(path)] += 1
         target = f"{path}?{query}" if query else path
-        armed = next((armed for armed in self._faults if armed.strikes(name, method, target)), None)
+        armed = next((armed for armed in self._faults if armed.strikes(name, method, target, self.clock.now())), None)
         if armed is None:
             return Answer(self._apply(name, path, request))
         return self._suffer(armed.fault, name, path, request)
@@ -300,7 +307,8 @@ class SandboxHost:
             if fault.system is not None and fault.system not in self.sandboxes:
                 raise ValueError(f"no sandbox is called {fault.system!r}")
             self._armed += 1
-            self._faults.append(_Armed(self._armed, fault))
+            until = inf if fault.lasts is None else self.clock.now() + fault.lasts
+            self._faults.append(_Armed(self._armed, fault, until))
             return self._armed
 
     def faults(self) -> dict[str, Json]:

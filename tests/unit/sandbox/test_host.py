@@ -295,3 +295,18 @@ def test_a_world_built_twice_from_a_seed_is_the_same_and_shows_its_companies():
     assert json.loads(one.handle(asked).body)["kvkNummer"] == "00100104"
     assert one.count("kvk", "GET", "/basisprofielen/{id}") == 1
     assert build(3, 0, start=5.0, names=["kvk"]).clock.now() == 5.0
+
+
+def test_a_fault_that_lasts_so_long_passes_by_itself():
+    it = host()
+    it.add_fault(Fault(kind="status", status=503, times=1000, lasts=7200))
+    assert post(it, "one").status == 503
+    it.clock.advance(7199)
+    assert post(it, "two").status == 503
+    it.clock.advance(1)
+    assert post(it, "three").status == 200
+
+
+def test_a_fault_that_lasts_no_time_is_refused():
+    with pytest.raises(ValueError, match="lasts"):
+        Fault(lasts=0)
