@@ -241,6 +241,14 @@ def test_a_401_leads_to_one_refresh_and_one_repetition_with_the_new_token() -> N
     assert bench.sender.out["op"] == 1
 
 
+def test_a_pair_that_somebody_stored_meanwhile_is_used_and_not_refreshed_away() -> None:
+    bench = Bench(refresh=renews)
+    logins = bench.sender.logins
+    asyncio.run(logins.keep(bench.connection, Tokens("theirs", "r9")))
+    found = asyncio.run(logins._refresh(bench.connection, Tokens("old", "r1"), forced=True))
+    assert (found.access, bench.sent) == ("theirs", [])
+
+
 def test_a_second_401_asks_for_a_person() -> None:
     bench = Bench(said(401), said(), said(401, said="verlopen"), refresh=renews)
     with pytest.raises(SignInNeeded, match="verlopen") as caught:
