@@ -131,9 +131,8 @@ class Added(msgspec.Struct, frozen=True):
 
 
 class Go(msgspec.Struct):
-    """Flows that run together: when that began, which streams have been read since, and which look-ups got no answer."""
+    """Flows that run together: which streams and records were read, and which look-ups got no answer."""
 
-    began: float
     read: set[str] = msgspec.field(default_factory=set[str])
     unanswered: dict[Ref, Problem] = msgspec.field(default_factory=dict[Ref, Problem])
 
@@ -530,7 +529,7 @@ class Workspace:
     @contextmanager
     def together(self) -> Generator[None, None, None]:
         """Flows run in the block are one go: streams are read once for all of them, and a refresh looks each record up once."""
-        before, self._go = self._go, self._go or Go(self.now())
+        before, self._go = self._go, self._go or Go()
         try:
             yield
         finally:
@@ -622,7 +621,6 @@ class Workspace:
             light=light,
             override=tuple(allow),
             workspace=self.config.name,
-            since=self._go.began if self._go else None,
         )
 
     def _run(self, flow: Flow, run: Callable[[Ports], Coroutine[Any, Any, Result]]) -> Result:

@@ -48,7 +48,7 @@ SHORT_WAIT = 120.0  # an operation in doubt is waited for within the run when it
 class Options(msgspec.Struct, frozen=True):
     """How a run is to go. `only` limits it to these left natives; `refresh` looks everything up anew; `light` asks for keys
     instead of reading a side that was never read; `override` names a brake that may be passed; `trigger` and `actor` go into
-    the trail. `since`: when the flows of one go began; what was looked up after that is not looked up again by `refresh`."""
+    the trail."""
 
     actor: str = "koppel"
     trigger: str = "command"
@@ -57,7 +57,6 @@ class Options(msgspec.Struct, frozen=True):
     light: bool = False
     override: tuple[str, ...] = ()
     workspace: str = ""
-    since: float | None = None
 
 
 PLAIN = Options()
@@ -116,9 +115,10 @@ class Pass:
             self._note_read(stream)
         refresh(self.ports, self.frame)
 
-    def _note_read(self, stream: str) -> None:
+    def _note_read(self, what: str) -> None:
+        """For flows that run together with this one: a stream was read, or a record of it looked up."""
         if self.ports.read is not None:
-            self.ports.read.add(stream)
+            self.ports.read.add(what)
 
     async def read_again(self, sides: set[SideName]) -> None:
         """Poll the streams written to, once: what is seen becomes the target's form of the base."""
@@ -188,7 +188,7 @@ class Pass:
         if not frame.listable("left") and (self.options.refresh or flow.run.refresh is not None):
             linked = taking_part(db, flow.id, subjects.linked_natives(db, frame.streams["left"].id))
             old = (
-                self._looked_up_before(db, linked)
+                self._not_yet_asked(linked)
                 if self.options.refresh
                 else observations.older_than(db, frame.streams["left"].id, linked, now - (flow.run.refresh or 0))
             )
@@ -196,10 +196,10 @@ class Pass:
             found["left"] += [native for native in old if native not in set(found["left"])]
         return found, asked
 
-    def _looked_up_before(self, db: Db, linked: list[str]) -> list[str]:
-        """Of records to look up anew those that another flow of the same go has not looked up already."""
-        since = self.options.since
-        return linked if since is None else observations.older_than(db, self.frame.streams["left"].id, linked, since)
+    def _not_yet_asked(self, natives: list[str]) -> list[str]:
+        """Of left records to look up anew those that another flow of the same go has not looked up already."""
+        read, stream = self.ports.read or set(), self.frame.streams["left"].name
+        return [native for native in natives if f"{stream}:{native}" not in read]
 
     async def _edited(self) -> None:
         """An edit of the flow re-examines what it touches; the vendor's cursor does not move."""
@@ -272,18 +272,16 @@ class Pass:
         self.frame.unfound |= {n: p for n, p in in_vain.items() if p.retry_at is None or p.retry_at > now}
         keep = FRESH if self.flow.run.refresh is None else self.flow.run.refresh
         good = now - keep
-        asked_anew = now + 1 if self.options.since is None else self.options.since
-        wanted = [
-            n
-            for n in natives
-            if n in why and (n not in seen or seen[n].seen_at < (asked_anew if why[n] in forced else good))
-        ]
+        anew = set(self._not_yet_asked([n for n in natives if why.get(n) in forced]))
+        wanted = [n for n in natives if n in why and (n not in seen or n in anew or seen[n].seen_at < good)]
         wanted += [n for n in natives if n not in why and n not in seen]
         wanted = [n for n in wanted if n not in self.frame.unfound]
         if not wanted:
             return
         answers = await look_up(self.ports, self.sender, connection, resource, "native", wanted)
         unknown = {value: answer.problem for value, answer in answers.items() if isinstance(answer, Unknown)}
+        for value in answers.keys() - unknown.keys():
+            self._note_read(f"{self.frame.streams['left'].name}:{value}")
         self.frame.unfound |= unknown
         shared |= {self.frame.ref("left", value): problem for value, problem in unknown.items()}
         self.absent_problems = {
