@@ -97,7 +97,8 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
                 continue
             seq += 1
             gone.append(native)
-            why = {"p": msgspec.to_builtins(item.problems), "m": None}  # only where no last values are kept in its place
+            # why it is not there is kept only where no last values are
+            why = {"p": msgspec.to_builtins(item.problems), "m": None}
             told = db.vault.seal_json(why, about=native) if before is None and item.problems else None
             changed_rows.append([native, seq, item.version, 1, "", GONE_DIGEST, told, 1, at, scan])
             continue
