@@ -1,8 +1,8 @@
 """The Mutatieservice as a feed: which companies changed (hints, to be looked up) and who carried an ended one on.
 
 A signal is there at the latest 15 minutes after the change [portal] and bears the time of the change, so that each read
-begins before the last one ended; what was seen in that overlap is remembered in the cursor, and its details are not asked for
-twice. The window of a read is fixed by its first page, whatever comes in while it is turned.
+begins before the last one ended; what was seen in that overlap is remembered in the cursor, and neither is the company looked
+up for it again nor are its details asked for twice. The window of a read is fixed by its first page, whatever comes in while it is turned.
 
 A feed proves no absence: no page of it is ever complete.
 """
@@ -26,6 +26,7 @@ OVERLAP: Final = 1_800.0  # twice the 15 minutes, for clocks that differ
 FIRST_LOOK: Final = (
     28 * 86_400.0
 )  # how far back a first read goes (our choice): older changes a look-up has seen already
+REMEMBERED: Final = 2_000  # signals of the overlap that a cursor carries (ours); of more, some are looked up twice
 HELD_BACK: Final = 86_400.0  # how long a signal whose details cannot be had keeps the cursor (our choice)
 # Suffixes such as `_2025_01` change with the version: types are told by how they begin [skill].
 TELLS_SUCCESSOR: Final = ("SignaalBeeindiging", "SignaalVoortzettingEnOverdracht")
@@ -58,12 +59,14 @@ def pages(site: Site, query: Query) -> Exchange[Page]:
     rows = codec.read_signals(body)
     items: dict[str, Item] = {}
     hints: dict[tuple[str, str], None] = {}
-    for row in rows:
+    fresh = [row for row in rows if not (row.get("id") and str(row["id"]) in window.seen)]
+    for row in fresh:
         hints |= dict.fromkeys(_hints(row))
         item, window = yield from _succession(site, window, row)
         if item is not None:
             known = items.get(item.native)
             items[item.native] = known if known and known.version > item.version else item
+    window = msgspec.structs.replace(window, seen=window.seen | _told(window, fresh))
     total = codec.read_count(body.get("totaalPaginas"))
     more = bool(rows) and (window.pagina < total if total is not None else bool(body.get("volgende")))
     if more:
@@ -107,7 +110,8 @@ def _cursor(window: _Window) -> Cursor:
     until = window.tot
     if window.held is not None:
         until = max(min(until, window.held), until - HELD_BACK)
-    seen = {name: at for name, at in window.seen.items() if at >= until - OVERLAP}
+    latest = sorted((at, name) for name, at in window.seen.items() if at >= until - OVERLAP)[-REMEMBERED:]
+    seen = {name: at for at, name in latest}
     extra = {"abonnement": window.abonnement, "seen": msgspec.json.encode(seen).decode()}
     return Cursor("signal", _text(until), extra=extra)
 
@@ -181,11 +185,9 @@ def _hints(row: dict[str, Json]) -> list[tuple[str, str]]:
 
 def _succession(site: Site, window: _Window, row: dict[str, Json]) -> Exchange[tuple[Item | None, _Window]]:
     """Ask a signal that may name a successor for its details, once."""
-    name = str(row.get("id") or "")
-    if not (name and str(row.get("signaalType") or "").startswith(TELLS_SUCCESSOR)) or name in window.seen:
+    name, at = str(row.get("id") or ""), _time(window, row)
+    if not name or not _tells_successor(row) or name in window.seen:
         return None, window
-    at = _instant(row.get("timestamp"))
-    at = window.tot if at is None else at
     reply = yield wire.signaal(site.settings, window.abonnement, name)
     told = wire.read_json(reply) if isinstance(reply, Response) and reply.status == 200 else None
     if told is None and not _is_final(reply):
@@ -198,6 +200,22 @@ def _succession(site: Site, window: _Window, row: dict[str, Json]) -> Exchange[t
         return None, window
     old, new = named
     return Item(old, {"kvkNummer": old, "opvolger": new}, version=_text(at), modified_at=at), window
+
+
+def _tells_successor(row: dict[str, Json]) -> bool:
+    return str(row.get("signaalType") or "").startswith(TELLS_SUCCESSOR)
+
+
+def _told(window: _Window, rows: list[dict[str, Json]]) -> dict[str, float]:
+    """Signals that the next read shows again and of which there is nothing more to ask: those with details are remembered
+    once these are known."""
+    told = {str(row["id"]): _time(window, row) for row in rows if row.get("id") and not _tells_successor(row)}
+    return {name: at for name, at in told.items() if at >= window.tot - OVERLAP}
+
+
+def _time(window: _Window, row: dict[str, Json]) -> float:
+    at = _instant(row.get("timestamp"))
+    return window.tot if at is None else at
 
 
 def _is_final(reply: Response | NoReply) -> bool:

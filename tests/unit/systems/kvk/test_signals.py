@@ -199,6 +199,28 @@ def test_details_that_do_not_exist_are_not_asked_for_again():
     assert "a" in page.cursor.extra["seen"]
 
 
+def test_a_signal_seen_in_the_overlap_sends_nobody_to_look_again_and_a_new_one_does():
+    cursor = read(Register(signal("a")))[-1].cursor
+    (page,) = read(Register(signal("a"), signal("b", at="2027-01-15T07:59:00Z")), cursor, site=later(60))
+    assert page.hints == (("companies", "01234567"),)
+    (page,) = read(Register(signal("a"), signal("b", at="2027-01-15T07:59:00Z")), page.cursor, site=later(120))
+    assert page.hints == ()
+
+
+def test_a_company_whose_successor_is_not_known_yet_is_looked_at_again():
+    row = signal("a", kind="SignaalVoortzettingEnOverdracht", at="2027-01-15T07:50:00Z")
+    (page,) = read(Register(row, details={"a": Response(200, {}, b"{")}))
+    (page,) = read(Register(row, details={"a": detail()}), page.cursor, site=later(60))
+    assert page.hints == (("companies", "01234567"),)
+
+
+def test_only_what_the_next_read_shows_again_is_carried_along():
+    rows = [signal(f"old{n}", at="2027-01-10T08:00:00Z") for n in range(3)] + [signal("new")]
+    first, *_, last = read(Register(*rows, per_page=2))
+    assert "old" not in first.next + last.cursor.extra["seen"]
+    assert msgspec.json.decode(last.cursor.extra["seen"]).keys() == {"new"}
+
+
 def test_the_last_word_on_a_company_stands():
     rows = [
         signal("b", kind="SignaalVoortzettingEnOverdracht", at="2027-01-15T07:55:00Z"),
