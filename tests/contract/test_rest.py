@@ -47,6 +47,7 @@ def bench(description: str, companies: int = 24) -> Bench:
         page=10,
         absent={"native": ("9999",), "kvk": ("98765432",), "vat": ("NL001234567B29",)},
         edit=lambda native, text: act("edit", id=native, set={"bedrijfsnaam": text}),
+        late=lambda native, text: act("edit", id=native, set={"bedrijfsnaam": text}, late=20),
         add=lambda text: str(act("add", set={"bedrijfsnaam": text})["id"]),
         delete=lambda native: act("delete", id=native),
         refuse=lambda text: act("settings", refuse=[text]),

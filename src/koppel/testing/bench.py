@@ -7,6 +7,7 @@ can look for secrets and count calls. It is a second, simple reading of that pro
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -43,7 +44,8 @@ from koppel.systems.spi import (
 )
 
 T = TypeVar("T")
-Loss = Literal["request", "reply"]
+Loss = Literal["request", "reply", "outage", "effect", "half"]
+TOOK_EFFECT: frozenset[Loss] = frozenset({"reply", "effect", "half"})
 TRIES = 6
 ENDLESS = 500  # pages; no sandbox holds as many
 WINDOWS = {"second": 1.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0, "month": 31 * 86_400.0}
@@ -66,7 +68,8 @@ class Bench:
     `present` and `absent`: kind of key -> values the sandbox knows, and values it does not; for a resource that can be
     listed, `native` and every key of the records are known by themselves.
     A person in the sandbox: `edit(native, text)` gives a record the name `text`, `add(text)` makes one and returns its id,
-    `delete(native)` removes one, `refuse(text)` makes the vendor refuse whatever is called `text`.
+    `delete(native)` removes one, `refuse(text)` makes the vendor refuse whatever is called `text`; `late(native, text)` edits
+    as `edit` does, with a stamp a little older than what the vendor showed already (a save that was committed late).
     `values(n)` are the canonical values of the n-th record to create; `natives()` tells which records really exist.
     `page`: asks the client for pages of that size, so that a small world has several.
     """
@@ -84,14 +87,17 @@ class Bench:
     add: Callable[[str], str] | None = None
     delete: Callable[[str], object] | None = None
     refuse: Callable[[str], object] | None = None
+    late: Callable[[str, str], object] | None = None
     values: Callable[[int], dict[str, Json]] | None = None
     natives: Callable[[], set[str]] | None = None
     page: int | None = None
+    pays: bool = False  # keeps the declared budgets, as the engine does
 
     sent: list[tuple[Call, Request]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     _lose: Loss | None = None
     _operations: int = 0
+    _paid: Counter[tuple[str, str, float]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         """Try the system as an account with these settings has it."""
@@ -114,7 +120,8 @@ class Bench:
         return drive(exchange, self._carry)
 
     def lose(self, what: Loss) -> None:
-        """Lose the next call that carries operations: before it arrives, or only its reply."""
+        """Spoil the next call that carries operations: it never arrives, or only its reply is lost; it is answered with an
+        outage before or after it took effect; or half its answer is missing."""
         self._lose = what
 
     def signed(self, call: Call) -> Request:
@@ -148,6 +155,7 @@ class Bench:
     def _carry(self, call: Call) -> Reply:
         renewed = False
         for _ in range(TRIES):
+            self._pay(call.request)
             request = self.signed(call)
             reply = self._deliver(call, request)
             if isinstance(reply, NoReply):
@@ -172,8 +180,31 @@ class Bench:
         lost, self._lose = (self._lose, None) if call.carries else (None, self._lose)
         if lost == "request":
             return NoReply("lost on the way there")
+        if lost == "outage":
+            return Response(503)
         reply = self.host.handle(request)
-        return NoReply("lost on the way back") if lost == "reply" else reply
+        match lost:
+            case "reply":
+                return NoReply("lost on the way back")
+            case "effect":
+                return Response(503)
+            case "half" if isinstance(reply, Response):
+                return Response(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
+            case _:
+                return reply
+
+    def _pay(self, request: Request) -> None:
+        """Wait until every declared allowance of calls has one left, and take it."""
+        if not self.pays:
+            return
+        for budget in self.system.budgets:
+            key, size = budget.key(request), WINDOWS[budget.window]
+            if key is None or budget.counts != "calls" or budget.window == "month":
+                continue
+            now = self.host.clock.now()
+            if self._paid[budget.name, key, now // size] >= budget.limit - budget.reserve:
+                now = self.host.clock.advance((now // size + 1) * size - now)
+            self._paid[budget.name, key, now // size] += 1
 
     def _wait(self, verdict: Verdict) -> None:
         now = self.host.clock.now()

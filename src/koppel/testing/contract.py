@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,17 +24,19 @@ import pytest
 from koppel.formats import rsin, vat
 from koppel.model.can import Field
 from koppel.model.company import Company
-from koppel.model.kinds import normalise
+from koppel.model.kinds import is_blank, normalise
 from koppel.model.problem import SetupError
 from koppel.model.record import Record
 from koppel.model.values import Json
 from koppel.model.versions import ENTITIES
 from koppel.sandbox.host import Fault
 from koppel.systems.spi import Absent, CannotTell, Found, Item, Landed, NotLanded, Page, Query, Unknown
-from koppel.testing.bench import Bench, Loss, RefusedByVerdict
+from koppel.testing.bench import TOOK_EFFECT, WINDOWS, Bench, Loss, RefusedByVerdict
 
 SEEDS = (1, 2, 3, 4, 5)
 ROUNDS = 4  # pages after which people edit
+LOSSES: tuple[Loss, ...] = ("request", "reply", "outage", "effect")
+MOST_CALLS = 600  # to try an allowance out; what allows more is believed
 VERDICTS: Mapping[int, frozenset[str]] = {
     401: frozenset({"sign_in", "setup"}),
     403: frozenset({"setup"}),
@@ -140,6 +143,31 @@ class Contract:
         rest = large.pages(first.cursor)
         seen = {item.native for page in (first, *rest) for item in page.items}
         assert seen == everything, "records between the stored page and the restart were lost"
+
+    def test_a_page_asked_twice_is_the_same_page(self, large: Bench) -> None:
+        need(large.resource.can.list, "it cannot be listed")
+        query = Query(size=large.page)
+        for _ in range(3):  # a run that was killed before it stored a page asks for it again
+            page, again = (large.run(large.resource.pages(large.site, query)) for _ in range(2))
+            assert [item.native for item in again.items] == [item.native for item in page.items]
+            assert (again.next is None, again.complete) == (page.next is None, page.complete)
+            if page.next is None:
+                break
+            query = Query(next=page.next, size=large.page)
+
+    def test_what_was_saved_late_is_not_missed(self, bench: Bench) -> None:
+        need(bench.late, "nobody saves late on this bench")
+        cursor, seen = listed(bench)
+        assert bench.edit
+        assert bench.late
+        early, late = sorted({native for native, _ in seen})[:2]
+        bench.host.clock.advance(30)
+        bench.edit(early, "Op Tijd B.V.")  # the listing has shown this stamp …
+        cursor = last_cursor(bench.pages(cursor)) or cursor
+        bench.late(late, "Te Laat Opgeslagen B.V.")  # … when an older one becomes visible
+        items = [item for page in bench.pages(cursor) for item in page.items if item.native == late]
+        assert items, "a record saved with an older stamp was never seen"
+        assert named(bench, items[-1]) == normalise("name", "Te Laat Opgeslagen B.V.")
 
     def test_a_deleted_record_is_reported_as_gone(self, bench: Bench) -> None:
         need(bench.resource.can.tombstones, "it does not tell what was deleted")
@@ -265,6 +293,20 @@ class Contract:
             }
             assert differences(bench, others, record) == {}, f"changing {path} changed something else"
 
+    def test_a_field_that_is_emptied_reads_back_empty(self, bench: Bench) -> None:
+        need(bench.resource.can.update, "it cannot update")
+        native, _ = a_record(bench)
+        for path in ("phone", "email", "website", "vat_number"):
+            field = bench.resource.can.field(path)
+            if field is None or field.required or not writable(bench, path, "update"):
+                continue
+            if not bench.read(native)[1].builtins().get(path):
+                continue
+            receipts = bench.written(bench.update(native, {path: None}))
+            assert {receipt.status for receipt in receipts.values()} == {"done"}, (path, receipts)
+            bench.settle()
+            assert is_blank(bench.read(native)[1].builtins().get(path)), f"{path} was not emptied"
+
     def test_many_creates_keep_an_outcome_each_and_a_refused_one_spoils_no_neighbour(self, bench: Bench) -> None:
         need(bench.resource.can.create, "it cannot create")
         need(bench.refuse, "the vendor cannot be made to refuse on this bench")
@@ -322,7 +364,7 @@ class Contract:
         assert max(len(batch.operations) for batch in batches) <= max(1, bench.resource.can.batch)
         assert sum(len(batch.operations) for batch in batches) == sum(not operation.needs for operation in operations)
 
-    @pytest.mark.parametrize("lost", ["request", "reply"])
+    @pytest.mark.parametrize("lost", LOSSES)
     def test_a_lost_create_is_unknown_and_a_probe_tells_whether_it_landed(self, bench: Bench, lost: Loss) -> None:
         need(bench.resource.can.create, "it cannot create")
         operations = bench.lower(bench.create(sample(bench, 31)))
@@ -330,9 +372,9 @@ class Contract:
         bench.lose(lost)
         receipts = bench.send(first)
         assert {receipt.status for receipt in receipts.values()} == {"unknown"}
-        check_traces(bench, first, landed=lost == "reply")
+        check_traces(bench, first, landed=lost in TOOK_EFFECT)
 
-    @pytest.mark.parametrize("lost", ["request", "reply"])
+    @pytest.mark.parametrize("lost", LOSSES)
     def test_a_lost_update_is_unknown_and_a_probe_tells_whether_it_landed(self, bench: Bench, lost: Loss) -> None:
         need(bench.resource.can.update, "it cannot update")
         native, _ = a_record(bench)
@@ -340,7 +382,7 @@ class Contract:
         bench.lose(lost)
         receipts = bench.send(operations)
         assert {receipt.status for receipt in receipts.values()} == {"unknown"}
-        check_traces(bench, operations, landed=lost == "reply")
+        check_traces(bench, operations, landed=lost in TOOK_EFFECT)
 
     def test_a_batch_whose_reply_is_lost_is_unknown_as_a_whole_and_probed_record_by_record(self, bench: Bench) -> None:
         need(bench.resource.can.create and bench.resource.can.batch > 1, "it takes one record a call")
@@ -348,6 +390,44 @@ class Contract:
         bench.lose("reply")
         assert {receipt.status for receipt in bench.send(operations).values()} == {"unknown"}
         check_traces(bench, operations, landed=True)
+
+    def test_a_write_whose_answer_is_cut_short_is_never_taken_for_refused(self, bench: Bench) -> None:
+        need(bench.resource.can.create, "it cannot create")
+        operations = bench.lower(bench.create(sample(bench, 32)))
+        first = tuple(operation for operation in operations if not operation.needs)
+        bench.lose("half")
+        receipts = bench.send(first)
+        assert {receipt.status for receipt in receipts.values()} <= {"unknown", "done"}
+        assert all(receipt.native for receipt in receipts.values() if receipt.status == "done")
+        check_traces(bench, first, landed=True)
+
+    def test_a_probe_of_several_tells_each_by_itself(self, bench: Bench) -> None:
+        need(bench.resource.can.create, "it cannot create")
+        need(bench.resource.can.probe != "none", "it has no means to tell")
+        assert bench.resource.probe
+        changes = [bench.create(sample(bench, number)) for number in (61, 62, 63)]
+        operations = [tuple(each for each in bench.lower(change) if not each.needs) for change in changes]
+        bench.send(operations[0])
+        bench.send(operations[2])
+        bench.settle()
+        traces = bench.run(bench.resource.probe(bench.site, tuple(each for some in operations for each in some)))
+        told = [{type(traces[each.op]) for each in some} for some in operations]
+        assert told == [{Landed}, {NotLanded}, {Landed}]
+
+    def test_what_a_person_made_alike_is_not_taken_for_ours(self, bench: Bench) -> None:
+        need(bench.resource.can.create, "it cannot create")
+        need(bench.resource.can.probe == "operation_id", "nothing of ours stands in a record")
+        need(bench.add, "nobody adds on this bench")
+        assert bench.add
+        assert bench.resource.probe
+        values = sample(bench, 33)
+        operations = bench.lower(bench.create(values))
+        bench.lose("request")
+        bench.send(operations)
+        bench.add(str(values["name"]))
+        bench.settle()
+        traces = bench.run(bench.resource.probe(bench.site, operations))
+        assert {type(trace) for trace in traces.values()} == {NotLanded}
 
     def test_a_record_changed_by_a_person_in_the_meantime_makes_the_update_stale(self, bench: Bench) -> None:
         need(bench.resource.can.conditional, "no precondition can travel")
@@ -400,13 +480,45 @@ class Contract:
         for call, request in bench.sent:
             assert_no_secret(bench, request.url)
             assert_no_secret(bench, repr(call) if call.request.method == "GET" else call.request.url)
+            assert_no_secret(bench, repr(request))
         assert_no_secret(bench, repr(bench.settings))
+        assert_no_secret(bench, repr(bench.tokens))
+
+    def test_what_goes_wrong_is_told_without_a_secret(self, bench: Bench) -> None:
+        need(bench.resource.can.create, "it cannot create")
+        told: list[str] = []
+        for number, lost in enumerate(LOSSES):
+            bench.lose(lost)
+            receipts = bench.written(bench.create(sample(bench, 71 + number)))
+            told += [repr(receipt) for receipt in receipts.values()]
+        if bench.refuse:
+            values = sample(bench, 79)
+            bench.refuse(str(values["name"]))
+            told += [repr(receipt) for receipt in bench.written(bench.create(values)).values()]
+        for text in told:
+            assert_no_secret(bench, text)
 
     def test_requests_stay_on_the_hosts_the_system_names(self, bench: Bench) -> None:
         reading(bench)
         hosts = bench.system.hosts(bench.settings)
         need(hosts, "it names no hosts")
         assert {urlsplit(request.url).hostname for _, request in bench.sent} <= set(hosts)
+
+    def test_who_keeps_the_declared_allowances_is_never_throttled(self, bench: Bench) -> None:
+        short = [each for each in bench.system.budgets if each.counts == "calls" and WINDOWS[each.window] <= WINDOWS["minute"]]  # fmt: skip
+        need(short, "it declares no allowance by the minute")
+        budget = min(short, key=lambda each: each.limit)
+        need(budget.limit <= MOST_CALLS, "the allowance is too large to be tried out")
+        call = bench.reading_call()
+        assert budget.key(call.request) is not None, "reading is not counted"
+        bench.pays = True
+        bench.host.clock.advance(WINDOWS[budget.window])
+        before = len(bench.verdicts)
+        for _ in range(budget.limit + budget.limit // 2 + 2):
+            with suppress(RefusedByVerdict):
+                bench.reading_call()
+            told = {verdict.kind for verdict in bench.verdicts[before:]}
+            assert told == {"ok"}, "the vendor counts more than is declared"
 
     def test_what_an_answer_says_of_the_allowances_can_be_read(self, bench: Bench) -> None:
         call = bench.reading_call()

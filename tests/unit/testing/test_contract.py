@@ -45,6 +45,7 @@ from koppel.testing.contract import Contract
 changed = msgspec.structs.replace
 URL = "http://shelf.example/shelf/items"
 KEY = "made-up-shelf-key"
+PER_MINUTE = 80
 
 
 # --- the vendor -----------------------------------------------------------------------------------------------------
@@ -57,21 +58,25 @@ class Shelf:
     base_path = "/shelf"
 
     def __init__(self, world):
-        self.now, self.rows, self.gone, self.revision, self.refused, self.calls = world.now, {}, [], 0, set(), 0
+        self.now, self.rows, self.gone, self.revision, self.refused = world.now, {}, [], 0, set()
+        self.minute, self.calls = 0.0, 0
         for number in range(5):
             self.put({"name": f"Firma {number}", "kvk": f"{90_000_000 + number}", "op": ""})
 
-    def put(self, values, id_=None):
+    def put(self, values, id_=None, late=0.0):
         self.revision += 1
         id_ = id_ or f"r{self.revision}"
         kept = self.rows.get(id_, {"id": id_}) | values
-        self.rows[id_] = kept | {"rev": self.revision, "at": self.now()}
+        self.rows[id_] = kept | {"rev": self.revision, "at": self.now() - late}
         return self.rows[id_]
 
     def handle(self, path, request):
         if request.headers.get("key") != KEY:
             return self.answer(401, {})
-        self.calls += 1
+        began = self.now() // 60
+        self.minute, self.calls = began, (self.calls if self.minute == began else 0) + 1
+        if self.calls > PER_MINUTE:
+            return self.answer(429, {})
         query = {name: values[0] for name, values in parse_qs(urlsplit(request.url).query).items()}
         if request.method == "POST":
             return self.answer(200, [self.write(each) for each in msgspec.json.decode(request.body)])
@@ -93,7 +98,7 @@ class Shelf:
         return {"op": each["op"], "id": made["id"]}
 
     def answer(self, status, body):
-        return Response(status, {"left": str(1000 - self.calls)}, msgspec.json.encode(body))
+        return Response(status, {"left": str(max(0, PER_MINUTE - self.calls))}, msgspec.json.encode(body))
 
     def delete(self, id_):
         self.revision += 1
@@ -132,6 +137,9 @@ def item(row):
     return Item(row["id"], row, str(row["rev"]), row["at"])
 
 
+SHOWN = set()  # of a client that keeps its place by itself, instead of in `next`
+
+
 def pages(site, query):
     broken = site.settings.broken
     measure = "at" if broken == "reads by stamp" else "rev"
@@ -144,6 +152,9 @@ def pages(site, query):
         last = str(max(body["rev"], 0))  # deletions count too
     if broken == "repeats a record" and query.next is None:
         items += items[:1]
+    if broken == "remembers pages itself" and query.next is not None:
+        items = () if (last, site.as_of) in SHOWN else items
+        SHOWN.add((last, site.as_of))
     if broken == "one more call":
         yield get(site, by=measure, after=after, limit=2)
     return Page(
@@ -173,7 +184,7 @@ def find(site, kind, values):
 
 
 def decode(site, shown):
-    company = Company(name=shown.fields["name"], kvk=shown.fields.get("kvk"))
+    company = Company(name=shown.fields["name"], kvk=shown.fields.get("kvk"), phone=shown.fields.get("phone"))
     if site.settings.broken == "undeclared field":
         company = changed(company, website="x.example")
     return Decoded(Record(company))
@@ -185,6 +196,8 @@ def lower(site, change):
         fields.pop("kvk", None)
     if site.settings.broken == "clears the others" and change.kind == "update":
         fields = {"name": "", "kvk": "", **fields}
+    if site.settings.broken == "never empties" and change.kind == "update":
+        fields = {name: value for name, value in fields.items() if value is not None}
     expect = "" if site.settings.broken == "overwrites unseen" else change.version
     return (Operation(change.op, change.kind, "items", change.native, fields, dict(change.before), expect=expect),)
 
@@ -205,7 +218,14 @@ def send(site, batch):
     if isinstance(reply, NoReply):
         status = "refused" if broken == "silence is refusal" else "unknown"
         return tuple(Receipt(each.op, status, each.native) for each in batch.operations)
-    results = msgspec.json.decode(reply.body)
+    try:
+        results = msgspec.json.decode(reply.body, type=list[dict])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        outage = reply.status >= 500 and broken == "an outage is refusal"
+        half = reply.status == 200 and broken == "half an answer is refusal"
+        shown = Problem("no", f"refused with {KEY}" if broken == "tells the key in a receipt" else "no")
+        status = "refused" if outage or half else "unknown"
+        return tuple(Receipt(each.op, status, each.native, problem=shown) for each in batch.operations)
     if broken == "one refusal for all" and any("error" in each for each in results):
         return tuple(
             Receipt(each.op, "refused", problem=Problem("no", "no", vendor_text="no")) for each in batch.operations
@@ -230,6 +250,12 @@ def probe(site, operations):
         return {each.op: Landed(each.native or "r1") for each in operations}
     if site.settings.broken == "believes it did not":
         return {each.op: NotLanded() for each in operations}
+    if site.settings.broken == "one landed so all did" and rows:
+        return {each.op: Landed(each.native or next(iter(rows.values()))["id"]) for each in operations}
+    if site.settings.broken == "takes a name for proof":
+        reply = yield get(site, field="name", values=",".join(str(each.fields["name"]) for each in operations))
+        names = {row["name"]: row["id"] for row in msgspec.json.decode(reply.body)["items"]}
+        return {each.op: Landed(names[each.fields["name"]]) if each.fields["name"] in names else NotLanded() for each in operations}  # fmt: skip
     return {
         each.op: Landed(rows[each.op]["id"], item(rows[each.op])) if each.op in rows else NotLanded()
         for each in operations
@@ -256,14 +282,18 @@ def verdicts(broken):
 def readings(request, response, as_of):
     if "left" not in response.headers:
         return ()
-    return (BudgetReading("all", "shelf", int(response.headers["left"]), 1000, as_of + 60),)
+    return (BudgetReading("all", "shelf", int(response.headers["left"]), PER_MINUTE, as_of + 60),)
 
 
 def strange_readings(request, response, as_of):
     return (BudgetReading("all", "another", 9, 10, as_of + 60),)
 
 
-FIELDS = (Field(path="name", kind="name", vendor=("name",)), Field(path="kvk", kind="kvk", vendor=("kvk",)))
+FIELDS = (
+    Field(path="name", kind="name", vendor=("name",)),
+    Field(path="kvk", kind="kvk", vendor=("kvk",)),
+    Field(path="phone", kind="phone", vendor=("phone",)),
+)
 
 
 def system(broken):
@@ -306,7 +336,14 @@ def system(broken):
             tokens_from=lambda settings: Tokens(access=settings.key),
         ),
         verdict=verdicts(broken),
-        budgets=(Budget(name="all", limit=1000, window="minute", key=lambda request: "shelf"),),
+        budgets=(
+            Budget(
+                name="all",
+                limit=500 if broken == "allows itself too much" else PER_MINUTE,
+                window="minute",
+                key=lambda request: None if broken == "does not count reading" else "shelf",
+            ),
+        ),
         readings=readings if broken != "other account" else strange_readings,
         hosts=lambda settings: ("elsewhere.example",) if broken == "other host" else ("shelf.example",),
     )
@@ -322,6 +359,7 @@ def bench(broken=""):
         settings=Settings(broken=broken),
         absent={"native": ("r99",), "kvk": ("12345678",)},
         edit=lambda native, text: shelf.put({"name": text}, native),
+        late=lambda native, text: shelf.put({"name": text}, native, late=5.0),
         add=lambda text: shelf.put({"name": text, "kvk": f"{91_000_000 + shelf.revision}", "op": ""})["id"],
         delete=shelf.delete,
         refuse=shelf.refused.add,
@@ -366,6 +404,9 @@ BREAKAGES = (
     pages_test("reads by stamp", "test_nothing_is_missed_while_people_change_records_between_pages", seed=1, pace=0.0),
     caught("forgets the cursor", "test_a_change_is_seen_by_the_next_listing"),
     caught("one more call", "test_nothing_changed_costs_one_call_and_tells_nothing_new"),
+    pages_test("remembers pages itself", "test_a_page_asked_twice_is_the_same_page"),
+    caught("reads by stamp", "test_what_was_saved_late_is_not_missed"),
+    caught("never empties", "test_a_field_that_is_emptied_reads_back_empty"),
     caught("hides deletions", "test_a_deleted_record_is_reported_as_gone"),
     caught("finds only the first", "test_keys_that_exist_are_found_and_others_are_absent_in_bulk"),
     caught("never absent", "test_keys_that_exist_are_found_and_others_are_absent_in_bulk"),
@@ -384,6 +425,15 @@ BREAKAGES = (
     caught("believes it landed", "test_a_lost_update_is_unknown_and_a_probe_tells_whether_it_landed", lost="request"),
     caught("believes it did not", "test_a_lost_create_is_unknown_and_a_probe_tells_whether_it_landed", lost="reply"),
     caught("believes it did not", "test_a_batch_whose_reply_is_lost_is_unknown_as_a_whole_and_probed_record_by_record"),
+    caught("an outage is refusal", "test_a_lost_create_is_unknown_and_a_probe_tells_whether_it_landed", lost="outage"),
+    caught("an outage is refusal", "test_a_lost_update_is_unknown_and_a_probe_tells_whether_it_landed", lost="effect"),
+    caught("believes it did not", "test_a_lost_create_is_unknown_and_a_probe_tells_whether_it_landed", lost="effect"),
+    caught("half an answer is refusal", "test_a_write_whose_answer_is_cut_short_is_never_taken_for_refused"),
+    caught("one landed so all did", "test_a_probe_of_several_tells_each_by_itself"),
+    caught("takes a name for proof", "test_what_a_person_made_alike_is_not_taken_for_ours"),
+    caught("tells the key in a receipt", "test_what_goes_wrong_is_told_without_a_secret"),
+    caught("allows itself too much", "test_who_keeps_the_declared_allowances_is_never_throttled"),
+    caught("does not count reading", "test_who_keeps_the_declared_allowances_is_never_throttled"),
     caught("403 is nothing", "test_each_error_is_judged_by_what_must_be_done", status=403),
     caught("401 is an outage", "test_each_error_is_judged_by_what_must_be_done", status=401),
     caught("tells the key", "test_each_error_is_judged_by_what_must_be_done", status=503),

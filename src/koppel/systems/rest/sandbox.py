@@ -23,6 +23,7 @@ KEY, USER, PASSWORD = "vb-sleutel-7d1f20", "koppeling", "vb-wachtwoord-51c9"
 CLIENT_ID, CLIENT_SECRET = "vb-client", "vb-geheim-e02a4b"
 TOKEN_LIFE = 900
 LONGEST_NAME = 60
+PER_MINUTE = 300
 MOST = 50
 _TEXTS = ("bedrijfsnaam", "kvkNummer", "btwNummer", "telefoon", "email", "website", "actief", "soort", "notities", "referentie")  # fmt: skip
 _ADDRESS = ("straat", "huisnummer", "toevoeging", "postcode", "plaats", "land")
@@ -48,7 +49,7 @@ class VoorbeeldSandbox:
         self.tokens: dict[str, float] = {}
         self.issued = 0
         self.refused: set[str] = set()
-        self.limit: int | None = None
+        self.limit = PER_MINUTE
         self.minute: tuple[float, int] = (0.0, 0)
         for number, company in enumerate(world.companies):
             self._keep(None, _typed(company), at=world.now() - 86_400.0 * (len(world.companies) - number))
@@ -107,7 +108,7 @@ class VoorbeeldSandbox:
         began = now - now % 60
         count = self.minute[1] + 1 if self.minute[0] == began else 1
         self.minute = (began, count)
-        return None if self.limit is None or count <= self.limit else int(began + 60 - now) + 1
+        return None if count <= self.limit else int(began + 60 - now) + 1
 
     def _list(self, style: str, request: Request) -> Response:
         parts = urlsplit(request.url)
@@ -188,7 +189,7 @@ class VoorbeeldSandbox:
             case "relations":
                 return {"relations": list(self.rows.values())}
             case "settings":
-                self.limit = body.get("limit", self.limit)
+                self.limit = int(body.get("limit", self.limit))
                 self.refused |= set(body.get("refuse", ()))
                 return {"limit": self.limit, "refuse": sorted(self.refused)}
             case _:
