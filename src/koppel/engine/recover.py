@@ -169,9 +169,9 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
         intents.close(db, [intent.op])
         result.dropped += 1
     elif intent.kind == "create" or _moved(db, frame, planned, trace, hand.at):
-        settle.settle_receipt(
-            db, frame, hand, planned, Receipt(intent.op, "done", trace.native, trace.item), probed=True
-        )
+        overwritten = msgspec.convert(intent.body.get("overwritten") or {}, dict[str, Json])
+        receipt = Receipt(intent.op, "done", trace.native, trace.item, before=overwritten)
+        settle.settle_receipt(db, frame, hand, planned, receipt, probed=True)
         result.landed += 1
     else:  # an update that shows what was there before: it did not happen; decided again, it is idempotent
         intents.close(db, [intent.op])

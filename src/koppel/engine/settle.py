@@ -11,7 +11,7 @@ import msgspec
 
 from koppel.engine.fetch import take_items
 from koppel.engine.frame import Frame, seen_of, side_of
-from koppel.engine.plan import Planned, as_json
+from koppel.engine.plan import Planned, as_json, path
 from koppel.mapping.flow import SideName, other
 from koppel.model.problem import Problem
 from koppel.model.values import Json
@@ -360,6 +360,8 @@ def settle_receipt(
     step = planned.step
     if receipt.status == "unknown":
         intents.mark_doubt(db, [receipt.op], at=hand.at)
+        if receipt.before:
+            intents.note_overwritten(db, receipt.op, receipt.before)
         if receipt.problem is not None and receipt.problem.status not in OUTAGES:
             intents.note_answer(db, receipt.op, as_json(receipt.problem))
         return "unknown"
@@ -424,7 +426,8 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
         )
     left, right = (native, step.right) if step.side == "left" else (step.left, native)
     assert left is not None and right is not None  # noqa: PT018 - a write has both: it came from somewhere
-    done = msgspec.structs.replace(step, left=left, right=right)
+    overwritten = {key: receipt.before[path(key)] for key in step.values if path(key) in receipt.before}
+    done = msgspec.structs.replace(step, left=left, right=right, before=step.before | overwritten)
     if step.kind == "create" and not joinable(db, frame, left, right):
         # While nobody knew of this record, somebody linked it to another one: a person must see both.
         record(db, frame, hand, "created", done, subject=subject_of(db, frame, left, right), op=receipt.op)

@@ -78,9 +78,18 @@ def mark_doubt(db: Db, ops: Iterable[str], *, at: float) -> None:
 
 def note_answer(db: Db, op: str, problem: Json) -> None:
     """Keep what the vendor answered about an operation whose outcome that answer does not tell."""
+    _note(db, op, {"answered": problem})
+
+
+def note_overwritten(db: Db, op: str, before: dict[str, Json]) -> None:
+    """Keep what a write in doubt may have overwritten: only whoever sent it saw that."""
+    _note(db, op, {"overwritten": before})
+
+
+def _note(db: Db, op: str, more: dict[str, Json]) -> None:
     row = db.one("select body from intents where op = :op", op=op)
     if row is not None:
-        body = db.vault.unseal_json(row[0], about=op) | {"answered": problem}
+        body = db.vault.unseal_json(row[0], about=op) | more
         db.run("update intents set body = :b where op = :op", op=op, b=db.vault.seal_json(body, about=op))
 
 

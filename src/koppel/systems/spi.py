@@ -203,7 +203,9 @@ class Receipt(msgspec.Struct, frozen=True):
     """What became of one operation, matched by `op`, never by order.
 
     done: it took effect (`native`, and `item` when the vendor showed the record); refused: it surely did not, and the
-    record must be mended; stale: its precondition failed; unknown: nobody can tell, probe it.
+    record must be mended; stale: its precondition failed; unknown: nobody can tell, probe it. `before`: values, by canonical
+    path or own name, that stood where this write wrote and that no plan could show: a create that takes over something
+    the vendor had already (law 3).
     """
 
     op: str
@@ -211,6 +213,7 @@ class Receipt(msgspec.Struct, frozen=True):
     native: str | None = None
     item: Item | None = None
     problem: Problem | None = None
+    before: dict[str, Json] = {}
 
 
 class Landed(msgspec.Struct, frozen=True):

@@ -169,16 +169,22 @@ def send(site: Site, batch: Batch, find: Find) -> Exchange[tuple[Receipt, ...]]:
     """One call per operation: POST for a new debtor, PUT with the changed fields for one that exists."""
     receipts: list[Receipt] = []
     for operation in batch.operations:
+        before: Row = {}
         try:
-            call = yield from (_create if operation.kind == "create" else _update)(site, operation, find)
+            if operation.kind == "create":
+                call, before = yield from _create(site, operation)
+            else:
+                call = yield from _update(site, operation, find)
         except _Cannot as cannot:
             receipts.append(cannot.receipt)
             continue
-        receipts.append((yield from _receipt(site, operation, (yield call), find)))
+        receipt = yield from _receipt(site, operation, (yield call), find)
+        receipts.append(msgspec.structs.replace(receipt, before=before))
     return tuple(receipts)
 
 
-def _create(site: Site, operation: Operation, find: Find) -> Exchange[wire.Call]:
+def _create(site: Site, operation: Operation) -> Exchange[tuple[wire.Call, Row]]:
+    """The call that makes a debtor, and what it writes over when it makes one of an organisation that is there."""
     settings: Settings = site.settings
     parts = _levels(operation.fields)
     number = dict(operation.keys).get("kvk")
@@ -187,13 +193,39 @@ def _create(site: Site, operation: Operation, find: Find) -> Exchange[wire.Call]
         # 6 is "always new"; 0 with an empty number would make one too, or fail. [OAS; PA update-contacts.md]
         match: Row = {"MatchOga": "6", "AutoNum": True, "PadAdr": True}
     else:
-        match = {"MatchOga": "0", "BcCo": known, "AutoNum": False, "PadAdr": True}
+        match = {"MatchOga": "0", "BcCo": str(known["BcCo"]), "AutoNum": False, "PadAdr": True}
     body = wire.element(
         "KnSalesRelationOrg",
         {"IsDb": True, **parts.debtor},
         objects=_organisation({**match, **parts.organisation}, parts.address),
     )
-    return wire.write(settings, "POST", "KnSalesRelationOrg", body, op=operation.op)
+    call = wire.write(settings, "POST", "KnSalesRelationOrg", body, op=operation.op)
+    return call, _overwritten(known or {}, parts)
+
+
+# Canonical path -> wire field, column of the connector of organisations. [OAS Profit_OrgPer]
+_SHOWN = {
+    "name": ("Nm", "Name"),
+    "kvk": ("CcNr", "ChOfCommNr"),
+    "phone": ("TeNr", "TelWork"),
+    "email": ("EmAd", "MailWork"),
+    "KnOrganisation/SeNm": ("SeNm", "SearchName"),
+    "KnOrganisation/HoPa": ("HoPa", "Homepage"),
+    "KnOrganisation/Re": ("Re", "Note"),
+}
+
+
+def _overwritten(row: Row, parts: Wire) -> Row:
+    """What an organisation shows, in our words, of the fields that are written over it (law 3)."""
+    before: Row = {
+        path: codec.text(row[column])
+        for path, (name, column) in _SHOWN.items()
+        if name in parts.organisation and column in row
+    }
+    if parts.address and any(line in row for line in codec.LINES):
+        shown, _ = codec.read_address(row)
+        before["address"] = msgspec.to_builtins(shown) if shown else None
+    return before
 
 
 def _update(site: Site, operation: Operation, find: Find) -> Exchange[wire.Call]:
@@ -219,8 +251,8 @@ def _organisation(own: Row, address: Row) -> Row:
     return {"KnOrganisation": {"Element": inside}}
 
 
-def _organisation_with(site: Site, operation: Operation, number: str) -> Exchange[str | None]:
-    """The number of the one organisation with this KVK number; None when there is none. Raises _Cannot."""
+def _organisation_with(site: Site, operation: Operation, number: str) -> Exchange[Row | None]:
+    """The one organisation with this KVK number; None when there is none. Raises _Cannot."""
     settings: Settings = site.settings
     asked = query(number_filter(number), order=("BcCo",), take=MOST_ORGANISATIONS)
     try:
@@ -231,7 +263,7 @@ def _organisation_with(site: Site, operation: Operation, number: str) -> Exchang
             error.problem, code="cannot_ask", text=text, retry_at=site.as_of + wire.TRY_AGAIN
         )
         raise _Cannot(Receipt(operation.op, "refused", problem=retry)) from None
-    found = {str(row["BcCo"]) for row in rows if codec.text(row.get("BcCo")) and _has(row, number)}
+    found = {str(row["BcCo"]): row for row in rows if codec.text(row.get("BcCo")) and _has(row, number)}
     if len(found) > 1:
         text = (
             f"{len(found)} organisations in Profit have this KVK number ({', '.join(sorted(found))}), so nobody can tell whose "
@@ -239,7 +271,7 @@ def _organisation_with(site: Site, operation: Operation, number: str) -> Exchang
             "KvK-nummer; voeg ze samen of maak de debiteur zelf aan."
         )
         raise _Cannot(Receipt(operation.op, "refused", problem=Problem("ambiguous_organisation", text, "CcNr")))
-    return next(iter(found), None)
+    return next(iter(found.values()), None)
 
 
 def _has(row: Row, number: str) -> bool:

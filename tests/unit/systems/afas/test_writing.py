@@ -189,6 +189,26 @@ def test_a_new_debtor_of_an_organisation_that_exists_uses_it(profit):
     assert (fields["MatchOga"], fields["BcCo"], fields["AutoNum"]) == ("0", "0007", False)
 
 
+def test_what_an_organisation_showed_before_it_was_taken_over_stands_in_the_receipt(profit):
+    shown = {"Name": "Oude naam", "AdressLine1": "Kade 3", "AdressLine3": "1034 WL Amsterdam", "AdressLine4": None}
+    other = {"TelWork": "010-1234567", "Homepage": "https://oud.example", "BSN": "999990019"}
+    profit.tables["Profit_OrgPer"] = [{"BcCo": "0007", "ChOfCommNr": "90000001"} | shown | other]
+    for reply, status in ((MADE, "done"), (Response(503), "unknown")):
+        profit.replies["KnSalesRelationOrg"] = [reply]
+        (receipt,) = sent(profit, create())
+        assert receipt.status == status
+        assert receipt.before["name"] == "Oude naam"
+        assert (receipt.before["address"]["street"], receipt.before["address"]["number"]) == ("Kade", "3")
+        assert receipt.before["kvk"] == "90000001"
+        assert not receipt.before.keys() & {"phone", "KnOrganisation/HoPa", "BSN"}, "only what is written over"
+
+
+def test_a_new_organisation_writes_over_nothing(profit):
+    profit.replies["KnSalesRelationOrg"] = [MADE]
+    (receipt,) = sent(profit, create())
+    assert receipt.before == {}
+
+
 @pytest.mark.parametrize("found", [[], [{"BcCo": "0007", "ChOfCommNr": "90000001"}]])
 def test_matching_is_never_left_to_profit(profit, found):
     profit.tables["Profit_OrgPer"] = found
