@@ -18,11 +18,12 @@ from koppel.engine import plan as plans
 from koppel.engine.execute import Fence, Outcome
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
+from koppel.engine.named import named_by_right
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.recover import Recovered, recover
 from koppel.engine.send import Sender
-from koppel.engine.settle import Hand, anchor_of, anchor_side, settle_views
+from koppel.engine.settle import UNLINKED, Hand, anchor_of, anchor_side, settle_views
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import KoppelError, Problem, RetryLater, UsageError
@@ -140,6 +141,9 @@ class Pass:
             chosen = [n for n in found["left"] if n in self.options.only]
             found["left"] = [*chosen, *(n for n in self.options.only if n not in chosen)]
             found["right"] = []
+        if not self.frame.listable("left") and self.flow.scope.take == "intake+right" and not self.options.only:
+            named = await named_by_right(self.ports, self.sender, self.frame, found["right"])
+            found["left"] += [native for native in named if native not in set(found["left"])]
         if not self.frame.listable("left") and first:
             await self._look_up_left(found["left"], due_lefts)
             brought = await self.ports.store.tx(self._brought)
@@ -770,5 +774,11 @@ def _was_done(db: Db, frame: Frame, planned: Planned) -> bool:
 
 
 async def take(ports: Ports, flow: Flow, natives: Sequence[str], *, why: str = "taken in") -> None:
-    """Put records into a flow's intake."""
-    await ports.store.tx(due.add, flow.id, [Due("left", native, why) for native in natives], at=ports.clock.now())
+    """Put records into a flow's intake; one that was left alone since its counterpart was removed takes part again."""
+    await ports.store.tx(_take, flow.id, natives, why, ports.clock.now())
+
+
+def _take(db: Db, flow: str, natives: Sequence[str], why: str, at: float) -> None:
+    due.add(db, flow, [Due("left", native, why) for native in natives], at=at)
+    apart = [item.id for item in work.about(db, flow, "left", natives) if item.code == UNLINKED]
+    work.close(db, apart, by="taken in anew", at=at)

@@ -45,6 +45,7 @@ class Frame:
     unfound: dict[str, Problem] = field(default_factory=dict)
     again: list[tuple[Due, float | None]] = field(default_factory=list)
     sources: Mapping[str, Connection] = field(default_factory=dict)
+    named: int = 0
 
     def ref(self, side: SideName, native: str) -> Ref:
         """The full reference of a record."""

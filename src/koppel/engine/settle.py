@@ -24,6 +24,7 @@ from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.steps import Side, Step, View
 from koppel.systems.spi import Item, Receipt
 
+UNLINKED = "unlinked"  # the standing decision about a record whose counterpart was removed
 OUTAGES = frozenset({None, 408, 429, 502, 503, 504})  # statuses that tell of an outage, not of the record
 
 
@@ -315,7 +316,22 @@ def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     if step.field == "restore":
         stays = other(step.side)
         keep_due(db, frame, hand, stays, step.left if stays == "left" else step.right, "restore")
+    if step.field == "missing":
+        _leave_alone(db, frame, hand, step)
     return True
+
+
+def _leave_alone(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
+    """Whose counterpart was removed over there is not made again by itself: a standing decision, until it is taken in anew."""
+    assert step.target is not None
+    text = f"{step.because.get('', '')}; unlinked, and left alone from then on"
+    body: dict[str, Json] = {"label": step.label, "text": text, "choices": [{"answer": "skip"}]}
+    body |= {"left": step.left, "right": step.right}
+    flow = frame.flow.id
+    number = work.put(
+        db, "ask", flow=flow, side=step.side, native=step.target, code=UNLINKED, body=body, at=hand.at, run=hand.run
+    )
+    work.answer(db, number, "skip", by=hand.actor, at=hand.at)
 
 
 def _part(db: Db, frame: Frame, left: str, right: str, subject: str | None) -> None:

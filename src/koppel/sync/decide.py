@@ -299,8 +299,8 @@ def _by_missing_rule(policy: Policy, view: View, linked: Linked, *, gone: SideNa
     answer = _answer(view, linked, "missing")
     rule = answer if answer in possible else rule
     because = {"": f"gone on the {gone}"}
-    if rule == "unlink":
-        return Step("unlink", stays, left, right, label=label, because=because)
+    if rule == "unlink":  # the field says why: what stays is left alone from then on, or it would be made again over there
+        return Step("unlink", stays, left, right, label=label, because=because, field="missing")
     if rule == "archive" and rule in possible:
         return Step("archive", stays, left, right, label=label, because=because)
     if rule == "restore" and rule in possible:
