@@ -1,6 +1,6 @@
 """Playing a script: each step done and looked at, and after each step that ran a flow, what must always hold.
 
-Always: the same again writes nothing and asks the register nothing; `audit verify` holds and passes through the trail as it
+Always: the same again writes nothing; nothing was entered twice; `audit verify` holds and passes through the trail as it
 stood; `why` answers for every record the step touched. The same again is left out where a run did not reach its end.
 """
 
@@ -15,7 +15,7 @@ from koppel.model.problem import KoppelError
 from koppel.testing.acceptance import script as words
 from koppel.testing.acceptance.script import Script, Step
 from koppel.testing.acceptance.seen import EFFECTS, Before, checks, entries_since, explained, look, touched
-from koppel.testing.acceptance.stage import Stage, stage
+from koppel.testing.acceptance.stage import LISTS, Stage, stage
 from koppel.testing.acceptance.verdict import Check, Report, StepReport
 
 _RUNS = (words.Sync, words.PlanApply, words.KillAt)
@@ -59,8 +59,10 @@ def _always(on: Stage, step: Step, before: Before) -> list[Check]:
     refs = touched(entries)
     silent = [ref for ref in refs if not _answers(on, ref)]
     broken = on.workspace.audit_verify(against=before.head)
+    again = [] if all(ran.state == "waiting" for ran in on.ran) else [_again(on, step)]
     return [
-        _again(on, step),
+        *again,
+        _once(on),
         Check("audit verify", "holds", f"entry {broken.seq}: {broken.why}" if broken else "holds", broken is None),
         Check(
             "why answers for every record touched",
@@ -71,13 +73,22 @@ def _always(on: Stage, step: Step, before: Before) -> list[Check]:
     ]
 
 
+def _once(on: Stage) -> Check:
+    """No number was created twice by a program, nor beside a record that carried it already; the vendors count."""
+    twice: list[str] = []
+    for system in sorted({account.system for account in on.fixtures.connections.values()} & LISTS.keys()):
+        told = on.host.control(system, "duplicates", {})
+        twice += [f"{system} {one['kvk']}" for one in (*told["duplicates"], *told["existing"])]
+    return Check("entered twice", "nothing", ", ".join(twice) or "nothing", not twice)
+
+
 def _answers(on: Stage, ref: str) -> bool:
     answer = explained(on, ref)
     return answer is not None and answer.known and bool(answer.history or answer.open)
 
 
 def _again(on: Stage, step: Step) -> Check:
-    """The same run once more: nothing may be written, and nothing that costs may be asked."""
+    """The same run once more: nothing may be written."""
     what, expected = "the same again", "writes nothing"
     ran = {one.flow: one.state for one in on.ran}
     unfinished = [flow for flow, state in ran.items() if state != "done"]
