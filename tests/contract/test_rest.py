@@ -31,7 +31,7 @@ WAYS = {
 }  # fmt: skip
 
 
-def bench(description: str, companies: int = 24) -> Bench:
+def bench(description: str, companies: int = 48) -> Bench:
     host = build(companies=companies, names=["rest"])
     told = host.sandboxes["rest"].contract("http://localhost/voorbeeld")
     secrets = {name: told[name] for name in ("key", "user", "password", "client_id", "client_secret")}

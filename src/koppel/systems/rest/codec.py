@@ -21,7 +21,7 @@ from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem, UsageError
 from koppel.model.record import Record
 from koppel.model.values import Json
-from koppel.systems.rest.description import ADDRESSES, FieldText, ResourceText, Since, kind_of, paths_of
+from koppel.systems.rest.description import ADDRESSES, FieldText, ResourceText, Since, digest, kind_of, paths_of
 from koppel.systems.rest.wire import Row, Unreadable, at
 from koppel.systems.spi import Decoded, Item, Site
 
@@ -65,6 +65,8 @@ def item(resource: ResourceText, row: Row) -> Item:
         modified = None
     version = at(row, resource.version or (resource.since.field if resource.since else "\0"))
     kept = {path: value for path in paths_of(resource) if (value := _shown(row, path)) is not _MISSING}
+    # A description that was edited reads the same record otherwise: without this it would pass for known.
+    kept[DESCRIBED] = digest(resource)
     return Item(str(native), kept, "" if version is None else str(version), modified)
 
 
@@ -74,6 +76,7 @@ def whole_item(resource: ResourceText, row: Row) -> Item | None:
     return found if all(path in found.fields for path in paths_of(resource)) else None
 
 
+DESCRIBED = "(description)"  # no path: a name in parentheses stands in no answer
 _MISSING = object()
 
 
@@ -123,7 +126,10 @@ def _meaning(path: str, field: FieldText, value: Json) -> Json:
     """One of their values in our form. Raises ValueError, InvalidNumber."""
     kind = kind_of(path, field)
     if field.words:
-        return {theirs: ours for ours, theirs in field.words.items()}.get(value)
+        known_words: dict[Json, str] = {theirs: ours for ours, theirs in field.words.items()}
+        if value not in known_words:
+            raise ValueError("none of the words")
+        return known_words[value]
     if kind == "bool":
         known: dict[Json, bool] = {field.true: True, field.false: False}
         if value not in known:

@@ -6,6 +6,7 @@ probably meant; the same text gives the same value.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -213,6 +214,9 @@ class _Reader:
         headers = document.get("headers", {})
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
             self.wrong("headers", "headers are texts", 'For instance: headers = { "X-Version" = "2" }')
+        secret = next((name for name in headers if name.lower() in {"authorization", "cookie", "x-api-key"}), None)
+        if secret is not None:
+            self.wrong(f"headers.{secret}", "a secret does not belong in a file", "Use [auth], and give the secret to koppel connect.")  # fmt: skip
         rate = document.get("calls_per_minute")
         if rate is not None and (not isinstance(rate, int) or rate < 1):
             self.wrong("calls_per_minute", "it is a whole number from one on", "Leave it out when there is no limit.")
@@ -410,6 +414,16 @@ def _dotted(written: str) -> str:
 def zone_of(since: Since) -> ZoneInfo:
     """The zone of stamps that name none."""
     return ZoneInfo(since.zone)
+
+
+@lru_cache(maxsize=256)
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def digest(resource: ResourceText) -> str:
+    """Changes when the description of a resource does: what was read by another one must be read again."""
+    return _digest(msgspec.json.encode(resource, order="deterministic"))
 
 
 def paths_of(resource: ResourceText) -> tuple[str, ...]:

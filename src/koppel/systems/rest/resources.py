@@ -12,7 +12,7 @@ from koppel.model.can import Can
 from koppel.model.problem import Problem, RetryLater, SetupError
 from koppel.model.values import Cursor, Json
 from koppel.systems.rest import codec, wire, writing
-from koppel.systems.rest.description import ResourceText, read
+from koppel.systems.rest.description import ResourceText, digest, read
 from koppel.systems.rest.settings import Settings
 from koppel.systems.rest.wire import Unreadable
 from koppel.systems.spi import (
@@ -53,6 +53,8 @@ def pages(name: str, resource: ResourceText, site: Site, query: Query) -> Exchan
     Raises SetupError, RetryLater.
     """
     settings: Settings = site.settings
+    if query.cursor is not None and query.cursor.extra.get("described") != digest(resource):
+        return Page(restart=True)  # what was read by an older description lacks what the new one tells
     onward = msgspec.json.decode(query.next, type=_Onward) if query.next else None
     asked = onward.url if onward else _first(settings, resource, query)
     reply = yield wire.call(settings, "GET", asked, name)
@@ -134,7 +136,8 @@ def _cursor(resource: ResourceText, before: Cursor | None, began: float, high: f
     if resource.since is None:
         return None
     reached = began if high is None else min(high, began)
-    return Cursor("modified", repr(max(reached, float(before.value)) if before else reached))
+    value = repr(max(reached, float(before.value)) if before else reached)
+    return Cursor("modified", value, extra={"described": digest(resource)})
 
 
 def _failure(problem: Problem, as_of: float) -> SetupError | RetryLater:

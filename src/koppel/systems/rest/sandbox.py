@@ -51,8 +51,9 @@ class VoorbeeldSandbox:
         self.refused: set[str] = set()
         self.limit = PER_MINUTE
         self.minute: tuple[float, int] = (0.0, 0)
-        for number, company in enumerate(world.companies):
-            self._keep(None, _typed(company), at=world.now() - 86_400.0 * (len(world.companies) - number))
+        known = [company for company in world.companies if company.in_erp != "none"]
+        for number, company in enumerate(known):
+            self._keep(None, _typed(company), at=world.now() - 86_400.0 * (len(known) - number))
 
     # --- answering ---
 

@@ -101,3 +101,8 @@ def test_a_look_up_by_a_number_that_is_not_described_is_refused():
 def test_a_token_address_is_needed_for_client_credentials():
     error = wrong(SMALL.replace("[resources.companies]", '[auth]\nkind = "client_credentials"\n[resources.companies]'))
     assert "auth.token_url" in error.message
+
+
+def test_a_secret_in_the_headers_is_refused():
+    error = wrong(SMALL.replace("[resources.companies]", 'headers = { Authorization = "x" }\n[resources.companies]', 1))
+    assert "headers.Authorization: a secret does not belong in a file" in error.message

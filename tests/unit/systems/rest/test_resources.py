@@ -7,7 +7,6 @@ import pytest
 
 from koppel.model.address import Address
 from koppel.model.problem import Bug, SetupError, UsageError
-from koppel.model.values import Cursor
 from koppel.systems.rest import SYSTEM, auth
 from koppel.systems.rest.settings import Settings, hosts
 from koppel.systems.spi import (
@@ -108,15 +107,35 @@ def test_the_cursor_never_passes_the_moment_the_listing_began_by_the_vendors_clo
     first = drive(firms.pages(site, Query()), answer)
     last = drive(firms.pages(site, Query(next=first.next)), answer)
     assert first.cursor is None
-    assert last.cursor == Cursor("modified", repr(1_800_000_000.0))
+    assert last.cursor
+    assert (last.cursor.kind, last.cursor.value) == ("modified", "1800000000.0")
+
+
+def listed(firms, site):
+    """The cursor of a listing that is done."""
+    _, answer = answers((200, [], {"date": "Fri, 15 Jan 2027 08:00:00 GMT"}))
+    return drive(firms.pages(site, Query()), answer).cursor
 
 
 def test_the_next_listing_asks_a_margin_earlier():
     firms, site, _ = described()
     calls, answer = answers((200, []))
-    page = drive(firms.pages(site, Query(cursor=Cursor("modified", "1800000000.0"))), answer)
+    page = drive(firms.pages(site, Query(cursor=listed(firms, site))), answer)
     assert "since=2027-01-15T07%3A59%3A00%2B00%3A00" in calls[0].request.url
     assert page.complete is False
+
+
+def test_what_was_read_by_another_description_is_read_again():
+    firms, site, _ = described()
+    cursor = listed(firms, site)
+    edited, site, _ = described(TEXT.replace('name       = { field = "name"', 'name = { field = "title"'))
+    calls, answer = answers()
+    assert drive(edited.pages(site, Query(cursor=cursor)), answer).restart
+    assert calls == []
+    _, answer = answers((200, [row(1, title="Andere naam")]), (200, [row(1, title="Andere naam")]))
+    before = drive(firms.pages(site, Query()), answer).items[0]
+    after = drive(edited.pages(site, Query()), answer).items[0]
+    assert before.fields != after.fields
 
 
 def test_an_answer_without_the_list_is_a_mistake_in_the_description_and_no_empty_list():
