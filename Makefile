@@ -16,13 +16,16 @@ STATE := $(shell (sed '/^\[tool\./,$$d' pyproject.toml; cat constraints.txt tool
 INSTALLED := $(VENV)/.installed-$(STATE)
 TESTABLE := $(VENV)/.testable-$(STATE)
 
-.PHONY: help demo test lint acceptance campaign bench clean
+.PHONY: help demo picture test lint acceptance campaign bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1	\2/p' Makefile | expand -t 20
 
 demo: $(INSTALLED) ## see Koppel work against made-up companies, on this machine only
 	@$(BIN)/koppel demo
+
+picture: $(INSTALLED) ## draw the demo for the README, as it is played now
+	@$(BIN)/python -m koppel.demo.picture docs/demo.svg
 
 test: lint ## everything that must hold before a change is handed in
 	@$(BIN)/pytest -n $(JOBS)

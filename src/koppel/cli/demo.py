@@ -18,6 +18,8 @@ NEXT = (
     "  koppel connect register --system kvk       # asks for your KVK API key",
     "  koppel connect books-nl --system exact     # shows a sign-in link",
     "  koppel add 12345678 --to books-nl --plan   # what would happen; nothing yet",
+    "AFAS as well:",
+    "  koppel init . --flow kvk-afas && koppel connect profit --system afas",
     "Step by step: docs/start.md. In make's .venv the command is .venv/bin/koppel.",
 )
 
@@ -36,7 +38,7 @@ def demo(
 ) -> int:
     """See Koppel work against made-up companies, in five acts.
 
-    Everything happens on this machine: a made-up register, a made-up ERP, and trouble on the way.
+    Everything happens on this machine: a made-up register, two made-up ERPs, and trouble on the way.
 
     Example: koppel demo --keep demo-workspace
     """

@@ -1,4 +1,4 @@
-"""What the acts share: the stand, who plays which part, and the counting."""
+"""What the acts share: the stand, who plays which part, the two ERPs, and the counting."""
 
 from __future__ import annotations
 
@@ -11,12 +11,32 @@ from koppel.demo.report import Act, Grid, Heading, Line, Shown
 from koppel.engine.flow import Result
 from koppel.model.values import Json
 from koppel.sandbox.host import SandboxHost
-from koppel.store import streams, subjects, trail, work
+from koppel.store import flows, trail, work
 from koppel.store.sql import Db
 from koppel.systems.sandbox_spi import SeedCompany
-from koppel.testing.stand import BOOKS, REGISTER, Stand
+from koppel.testing.stand import AFAS_FLOW, BOOKS, DEBTORS, FLOW, Stand
 
 SEED, COMPANIES = 7, 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erp:
+    """One of the two ERPs: its system, how people call it, our flow into it, its connection and what it calls a debtor's id."""
+
+    system: str
+    title: str
+    flow: str
+    connection: str
+    id: str
+
+    def rows(self, at: Stand, kvk: str | None = None) -> list[dict[str, Json]]:
+        """Its debtors, all or those with a KVK number."""
+        return at.accounts(kvk) if self.system == "exact" else at.debtors(kvk)
+
+
+EXACT = Erp(system="exact", title="Exact", flow=FLOW, connection=BOOKS, id="ID")
+AFAS = Erp(system="afas", title="AFAS", flow=AFAS_FLOW, connection=DEBTORS, id="DbId")
+ERPS = (EXACT, AFAS)
 UNKNOWN = ("49999990", "49999991")  # the made-up register holds neither
 
 
@@ -74,8 +94,8 @@ class Scene:
     say: Callable[[Shown], object]
     acts: list[Act] = field(default_factory=list)
     taken: dict[str, None] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    typed_in: dict[str, dict[str, Json]] = field(default_factory=dict)
+    refused: set[tuple[str, str]] = field(default_factory=set)  # flow, number
+    typed_in: dict[tuple[Erp, str], dict[str, Json]] = field(default_factory=dict)
 
     def title(self, title: str, text: str) -> None:
         """Begin an act."""
@@ -98,40 +118,52 @@ class Scene:
         self.say(Grid(title, tuple(columns), tuple(rows), foot, frozenset(figures)))
 
     def take(self, numbers: Sequence[str]) -> dict[str, str]:
-        """Take numbers in; returns the notes about how they were read."""
-        added = self.stand.workspace.take(numbers, to=BOOKS)
-        self.taken |= dict.fromkeys(added.taken)
-        return added.notes
+        """Take numbers in, into both ERPs; returns the notes about how they were read."""
+        notes: dict[str, str] = {}
+        for erp in ERPS:
+            added = self.stand.workspace.take(numbers, to=erp.connection)
+            self.taken |= dict.fromkeys(added.taken)
+            notes |= added.notes
+        return notes
 
-    def keep(self, kvk: str, name: str) -> None:
+    def sync(self, count: Counting) -> list[Result]:
+        """Run both flows in one go: what they share is read once."""
+        self.note("koppel sync --all --now", "command")
+        with self.stand.workspace.together():
+            return [count.ran(self.stand.workspace.sync(erp.flow)) for erp in ERPS]
+
+    def keep(self, erp: Erp, kvk: str, name: str) -> None:
         """What a person typed there must be there at the end."""
-        row = self.stand.account(kvk)
-        self.typed_in.setdefault(str(row["ID"]), {})[name] = row.get(name)
+        row = erp.rows(self.stand, kvk)[0]
+        self.typed_in.setdefault((erp, str(row[erp.id])), {})[name] = row.get(name)
 
     def missing(self) -> list[str]:
-        """Numbers taken in of which nothing can be said, and people's own values that are gone."""
-        known = self.stand.workspace.store.run(_accounted)
-        lost = [number for number in self.taken if number not in known and number not in self.refused]
-        now = {str(row["ID"]): row for row in self.stand.accounts()}
-        for native, fields in self.typed_in.items():
-            lost += [f"{native} {name}" for name, value in fields.items() if now.get(native, {}).get(name) != value]
+        """Numbers taken in of which a flow can say nothing, and people's own values that are gone."""
+        lost: list[str] = []
+        for erp in ERPS:
+            known = self.stand.workspace.store.run(_accounted, erp.flow)
+            known |= {number for flow, number in self.refused if flow == erp.flow}
+            lost += [f"{erp.system} {number}" for number in self.taken if number not in known]
+            now = {str(row[erp.id]): row for row in erp.rows(self.stand)}
+            for (where, native), typed in self.typed_in.items():
+                if where == erp:
+                    lost += [f"{erp.system} {native} {n}" for n, v in typed.items() if now.get(native, {}).get(n) != v]
         return lost
 
 
-def _accounted(db: Db) -> set[str]:
-    """Left records that are linked to a debtor, or stand on a work list."""
-    left = next((s for s in streams.every(db) if s.connection == REGISTER), None)
-    listed = {item.native for which in ("parked", "ask") for item in work.listed(db, which)}
-    return listed | (set(subjects.linked_natives(db, left.id)) if left else set())
+def _accounted(db: Db, flow: str) -> set[str]:
+    """Register records that are linked to a debtor by this flow, or stand on a work list of it."""
+    listed = {item.native for which in ("parked", "ask") for item in work.listed(db, which, flow=flow)}
+    return listed | {left for left, _ in flows.pairs_of(db, flow)}
 
 
 class Counting:
-    """Counts one act: sandboxes and trail before and after, runs in between."""
+    """Counts one act over both ERPs: sandboxes and trail before and after, runs in between."""
 
     def __init__(self, scene: Scene, name: str) -> None:
         self.scene, self.name = scene, name
         self.unchanged = self.streams = 0
-        self._refused: set[str] = set()
+        self._refused: set[tuple[str, str]] = set()
         self._began = time.monotonic()
         self._calls, self._writes = scene.stand.calls(), scene.stand.writes()
         self._seq = scene.stand.workspace.audit_head().seq
@@ -140,7 +172,8 @@ class Counting:
         """Take a run into account."""
         self.unchanged += result.counts["unchanged"]
         self.streams += result.streams
-        refused = {p.step.left for p in result.plan.steps if p.step.kind == "refuse" and p.step.left}
+        steps, flow = result.plan.steps, result.plan.flow
+        refused = {(flow, p.step.left) for p in steps if p.step.kind == "refuse" and p.step.left}
         self._refused |= refused
         self.scene.refused |= refused
         return result

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
 
 from koppel.engine.plan import Plan, Planned
 from koppel.model.kinds import is_blank
@@ -21,6 +23,10 @@ FIELDS = {
 }
 _KINDS = {"kvk": "KVK number", "vat": "VAT number"}
 _ACTIONS = ("create", "link", "update", "ask", "refuse", "park")
+_SHORT = {  # of a field that is put right, in a table that is long enough
+    "first contact: different; the left owns it": "put right",
+    "first contact: empty there": "filled in",
+}
 
 
 def field(key: str) -> str:
@@ -54,7 +60,7 @@ def reason(text: str) -> str:
     """A reason in plain words."""
     text = re.sub(r"\b(kvk|vat)\b", lambda found: _KINDS[found[1]], text)
     for technical, plain in (
-        ("not there yet: no record carries its keys", "nobody in the books has its numbers"),
+        ("not there yet: no record carries its keys", "nobody has its numbers"),
         (", shared by several records", "; one of several debtors"),
         ("first contact: different; the left owns it", "differs; the register is leading"),
         ("first contact: empty there", "was empty"),
@@ -77,32 +83,83 @@ def problem(told: Problem | None) -> str:
     return f'{text} They say: "{said}"' if said and said not in text else text
 
 
-def plan_rows(plan: Plan) -> tuple[tuple[str, ...], ...]:
-    """A plan by company: who, what will happen, why, and how many writes it costs."""
+class Row(NamedTuple):
+    """One company of a plan: what will happen, the reasons, and how many writes it costs."""
+
+    name: str
+    what: str
+    why: tuple[str, ...]
+    calls: int
+
+
+def rows_of(plan: Plan) -> dict[str, Row]:
+    """A plan by company."""
     by_company: dict[str, list[Planned]] = {}
     for planned in plan.steps:
         if planned.step.kind != "agree":
             by_company.setdefault(planned.step.left or planned.step.right or "", []).append(planned)
-    rows = [_row(number, steps) for number, steps in by_company.items()]
-    return tuple(sorted(rows, key=lambda row: (_order(row[1]), row[0])))
+    return {number: _row(number, steps) for number, steps in by_company.items()}
 
 
-def _row(number: str, steps: Sequence[Planned]) -> tuple[str, ...]:
+def plan_rows(plans: Mapping[str, Plan]) -> tuple[tuple[str, ...], ...]:
+    """Plans into several ERPs side by side: company, what happens in each, why, and the writes of all."""
+    each = {title: rows_of(plan) for title, plan in plans.items()}
+    numbers = dict.fromkeys(number for rows in each.values() for number in rows)
+    table = [_beside({title: rows.get(number) for title, rows in each.items()}) for number in numbers]
+    return tuple(sorted(table, key=lambda row: (*map(_order, row[1:-2]), row[0])))
+
+
+def _beside(rows: Mapping[str, Row | None]) -> tuple[str, ...]:
+    known = {title: row for title, row in rows.items() if row is not None}
+    # that somebody is new in one of them is told by the word "create"
+    told = {title: row.why for title, row in known.items() if row.what != "create"} or {
+        title: row.why for title, row in known.items()
+    }
+    shared = [
+        text for text in next(iter(told.values())) if len(told) == len(known) and all(text in w for w in told.values())
+    ]
+    own = {title: [text for text in why if text not in shared] for title, why in told.items()}
+    apart = "; ".join(f"{title}: {_joined(why)}" for title, why in own.items() if why)
+    why = ". ".join(filter(None, (_joined(shared), apart)))
+    calls = sum(row.calls for row in known.values())
+    what = (row.what if row else "" for row in rows.values())
+    name = max((row.name for row in known.values()), key=len)
+    return name, *what, why[:1].upper() + why[1:], str(calls) if calls else ""
+
+
+def _joined(why: Sequence[str]) -> str:
+    """Reasons as one phrase; of fields that fare alike the last one says how."""
+    told = ""
+    for text, after in zip(why, [*why[1:], ""], strict=False):
+        end = _end(text)
+        told += f"{text.removesuffix(end)} and " if end and end == _end(after) else f"{text}, "
+    return told.removesuffix(", ")
+
+
+def _end(text: str) -> str:
+    return next((f" {end}" for end in _SHORT.values() if text.endswith(f" {end}")), "")
+
+
+def _row(number: str, steps: Sequence[Planned]) -> Row:
     kinds = [kind for kind in _ACTIONS if any(p.step.kind == kind for p in steps)]
     links = sum(p.step.kind == "link" for p in steps)
-    what = " + ".join(f"{kind} {links}" if kind == "link" and links > 1 else kind for kind in kinds)
+    what = ",\n".join(f"{kind} {links}" if kind == "link" and links > 1 else kind for kind in kinds)
     why: list[str] = []
     for planned in steps:
         step = planned.step
         if step.kind == "update":
-            why += [f"{field(key)}: {reason(text).lower()}" for key, text in step.because.items()]
+            why += [f"{field(key)} {_SHORT.get(text, small(reason(text)))}" for key, text in step.because.items()]
         elif step.problem is not None:
-            why.append(problem(step.problem))
+            why.append(small(reason(step.problem.text) if step.kind == "refuse" else problem(step.problem)))
         else:
-            why.append(reason(step.because.get("", "")))
+            why.append(small(reason(step.because.get("", ""))))
     name = next((p.step.label for p in steps if p.step.label), number)
-    cost = sum(p.calls for p in steps)
-    return name, what, "; ".join(dict.fromkeys(why)), str(cost) if cost else ""
+    return Row(name, what, tuple(dict.fromkeys(why)), sum(p.calls for p in steps))
+
+
+def small(text: str) -> str:
+    """A reason within a sentence; names of numbers and firms keep their capitals."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _order(what: str) -> int:
@@ -116,15 +173,52 @@ def _order(what: str) -> int:
     )
 
 
-def price(plan: Plan) -> str:
-    """What the plan costs, in calls and euros."""
-    asked = [
-        f"{look.count} {look.kind} at {look.system.upper()}"
-        + (f" (€ {look.euros})" if look.euros not in (None, "0.00") else " (free)")
-        for look in plan.look_ups
+def changes(plans: Mapping[str, Plan]) -> tuple[tuple[str, ...], ...]:
+    """What updates change: company, where, field, what it was and is; the same change in several ERPs is one row."""
+    found: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for title, plan in plans.items():
+        for step in (planned.step for planned in plan.steps if planned.step.kind == "update"):
+            for key, shown in step.values.items():
+                was = found.setdefault((step.label, field(key), value(shown)), {})
+                was.setdefault(value(step.before.get(key)), []).append(title)
+    return tuple(
+        (label, both(titles, plans), name, before, after)
+        for (label, name, after), was in found.items()
+        for before, titles in was.items()
+    )
+
+
+def questions(plans: Mapping[str, Plan]) -> tuple[tuple[str, ...], ...]:
+    """What a person is to decide about linked debtors: company, where, question."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for title, plan in plans.items():
+        for step in (planned.step for planned in plan.steps if planned.step.kind == "ask"):
+            if step.field == "scope":
+                found.setdefault((step.label, problem(step.problem)), []).append(title)
+    return tuple((label, both(titles, plans), text) for (label, text), titles in found.items())
+
+
+def both(titles: Sequence[str], of: Collection[str]) -> str:
+    """Where something is: the ERPs by name, or `both` of them."""
+    return "both" if len(of) > 1 and set(titles) == set(of) else ", ".join(titles)
+
+
+def looked_up(plans: Iterable[Plan]) -> str:
+    """What the register was asked while these plans were made, in calls and euros."""
+    asked: dict[tuple[str, str], tuple[int, Decimal]] = {}
+    for look in (look for plan in plans for look in plan.look_ups):
+        count, euros = asked.get((look.system, look.kind), (0, Decimal(0)))
+        asked[look.system, look.kind] = (count + look.count, euros + Decimal(look.euros or 0))
+    told = [
+        f"{count} {kind} at {system.upper()} ({f'€ {euros}' if euros else 'free'})"
+        for (system, kind), (count, euros) in asked.items()
     ]
-    writes = sum(plan.calls.values())
-    return f"Looked up: {', '.join(asked) or 'nothing'}. To write: {writes} calls to Exact Online."
+    return ", ".join(told) or "nothing"
+
+
+def to_write(plans: Mapping[str, Plan]) -> str:
+    """How many calls the writes of each plan cost."""
+    return ", ".join(f"{sum(plan.calls.values())} to {title}" for title, plan in plans.items())
 
 
 def problem_of(body: dict[str, Json]) -> str:
