@@ -27,9 +27,7 @@ ADVERSARIES: dict[str, Adversary] = {
         Adversary("killed", (2, 3, 8, 11), "the process dies at a named point and comes back a second later", 0.012),
         Adversary("killed by name", (2, 9), "the process dies, and another one with another name takes over", 0.4),
         Adversary("power loss", (2, 9), "with the process, everything not promised to the disk is lost", 0.3),
-        Adversary(
-            "frozen", (2, 11), "a machine stands still for a quarter of an hour before a write, then goes on", 0.03
-        ),
+        Adversary("frozen", (2, 11), "a machine stands still for up to 40 minutes before a write, then goes on", 0.1),
         Adversary("lost request", (2,), "a request never arrives", 0.03),
         Adversary("lost reply", (2, 6), "a request takes effect, its answer is lost", 0.05),
         Adversary("late effect", (2,), "a request takes effect up to 25 s after our time-out", 0.07),

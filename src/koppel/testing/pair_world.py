@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from koppel.engine.plan import Plan
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, Missing, Owner, RunRules
@@ -214,6 +215,16 @@ class PairWorld(World):
         if twin is not None:
             other.edit(twin, {word: self._value(word, other, twin)})
 
+    def between(self, plan: Plan) -> None:
+        """Somebody edits the very field that the plan is about to write."""
+        for planned in plan.steps:
+            native = planned.step.target
+            server = self.till if planned.step.side == "right" else self.ledger
+            written = sorted(word for op in planned.operations for word in op.fields if word != "nr")
+            if planned.step.kind == "update" and native in server.rows and written and self.rnd.random() < 0.5:
+                word = self.rnd.choice(written)
+                server.edit(native, {word: self._plain(word, server, native)})
+
     def _meddle(self, request: Request) -> None:
         """Between our reading and our write a person is quicker."""
         if (
@@ -335,10 +346,10 @@ class PairWorld(World):
         for w in self.ledger.written:
             if not w.seen and w.over is not None and ("ledger", w.native, w.word, repr(w.over)) in typed:
                 self.fail(1, f"{w.over!r}, typed into {w.word} of ledger {w.native}, was overwritten unseen")
-        for began, plan in self.applied:
+        for began, ended, plan in self.applied:
             before = {op.op: op.before for p in plan.steps for op in p.operations if p.step.side == "right"}
             for w in self.till.written:
-                if w.ref not in before or w.at < began or w.word not in before[w.ref]:
+                if w.ref not in before or not began <= w.at <= ended or w.word not in before[w.ref]:
                     continue
                 shown = self.till.shown.get((w.native, w.word, repr(w.over)))
                 moved = w.over is not None and not _alike(w.word, w.over, before[w.ref][w.word])

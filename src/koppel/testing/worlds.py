@@ -159,7 +159,7 @@ class Slot:
         """How long the machine of a process stands still now: so long that its leases run out."""
         if not self.world.mischief.strikes("frozen"):
             return 0.0
-        return self.world.rnd.uniform(620.0, 900.0)
+        return self.world.rnd.uniform(620.0, 2400.0)
 
     def _died(self, process: Process, point: str) -> None:
         self.world.kills += 1
@@ -226,7 +226,7 @@ class World:
         self.failures: list[Failure] = []
         self.results: list[Result] = []
         self.last: dict[str, Result | None] = {}
-        self.applied: list[tuple[float, Plan]] = []
+        self.applied: list[tuple[float, float, Plan]] = []
 
     # --- what a kind of world brings ---
 
@@ -324,11 +324,13 @@ class World:
         if how != "done":
             await self._after(how, plan, slot)
             return
+        self.between(plan)
         await asyncio.sleep(self.rnd.uniform(30, 600))
         if plan.guard is None:
             self.runs += 1
-            self.applied.append((self.clock.now(), plan))
+            began = self.clock.now()
             how, what = await slot.do(lambda ports: apply_plan(ports, flow, plan))
+            self.applied.append((began, self.clock.now(), plan))
             await self._after(how, what, slot)
 
     async def _people(self) -> None:
@@ -369,7 +371,7 @@ class World:
 
     async def settle_down(self) -> None:
         """Faults are over and people have gone home: run until nothing moves any more."""
-        await asyncio.sleep(1000)
+        await asyncio.sleep(2500)
         for _ in range(10):
             self.answer_doubts()
             for i, flow in enumerate(self.flows):
@@ -425,6 +427,9 @@ class World:
         return WorldReport(
             self.seed, self.kind, tuple(self.failures), self.keeper.run(trail.head).hash, self.runs, self.wire.calls, self.edits, self.kills, written, redundant, tuple(sorted(self.mischief.on))
         )  # fmt: skip
+
+    def between(self, plan: Plan) -> None:
+        """What people do to the records of a stored plan before it is applied."""
 
     def servers(self) -> list[Any]:
         """Vendors that count their writes."""
