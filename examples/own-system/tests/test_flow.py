@@ -48,6 +48,7 @@ def test_companies_come_into_boekje_once_in_calls_of_ten_and_a_second_run_is_sil
         (row,) = relations(host, company.kvk)
         assert row["naam"] == (company.statutory_name or company.name)
         assert row["adres"]["postcode"] == company.postcode
+        assert row["memo"], "written once, when the relation is made"
     assert host.count("boekje", "POST") == 1, "one call for all of them"
     before = host.checksum("boekje")
     host.reset_calls()

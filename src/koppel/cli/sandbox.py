@@ -94,7 +94,9 @@ def _steps(told: dict[str, Any]) -> Iterator[str]:
     yield f"  koppel init try-out --flow NAME && cd try-out     # NAME: {', '.join(flow.name for flow in ready_made())}"
     for name, values in told["systems"].items():
         plain = [s.name for s in settings_form(name) if s.name in values and not s.secret]
-        sets = "".join(f" --set {key}={values[key]}" for key in plain)
+        # What is yours to give: the description of an API, say.
+        yours = [s.name for s in settings_form(name) if s.required and s.name not in values]
+        sets = "".join(f" --set {key}={values.get(key, '...')}" for key in (*yours, *plain))
         secret = next((s.name for s in settings_form(name) if s.secret and s.name in values), None)
         given = f"echo {values[secret]} | " if secret else ""
         yield f"  {given}koppel connect NAME --system {name}{sets}{f' --secret-stdin {secret}' if secret else ''}"

@@ -337,6 +337,17 @@ class Contract:
         assert [receipt.status for receipt in bench.written(change).values()] == ["refused"]
         assert bench.read(native)[1] == before
 
+    def test_a_change_to_a_record_that_is_gone_does_not_pass_for_done(self, bench: Bench) -> None:
+        need(bench.resource.can.update, "it cannot update")
+        need(bench.delete, "nobody deletes on this bench")
+        assert bench.delete
+        native, _ = a_record(bench)
+        change = bench.update(native, {"name": "Te Laat B.V."})
+        bench.delete(native)
+        bench.settle()
+        receipts = bench.written(change)
+        assert {receipt.status for receipt in receipts.values()} <= {"stale", "refused"}, receipts
+
     def test_every_operation_travels_in_exactly_one_call_that_names_it(self, bench: Bench) -> None:
         need(bench.resource.can.create, "it cannot create")
         operations = bench.lower(*(bench.create(sample(bench, number)) for number in (21, 22, 23)))

@@ -92,6 +92,8 @@ class Shelf:
     def write(self, each):
         if each["fields"].get("name") in self.refused:
             return {"op": each["op"], "error": "name not allowed"}
+        if each["id"] and each["id"] not in self.rows:
+            return {"op": each["op"], "gone": True}
         if each["expect"] and str(self.rows[each["id"]]["rev"]) != each["expect"]:
             return {"op": each["op"], "stale": True}
         made = self.put(each["fields"] | {"op": each["op"]}, each["id"])
@@ -232,11 +234,13 @@ def send(site, batch):
         )
     if broken == "mixes up outcomes":
         results = [{**each, "op": op} for each, op in zip(results, reversed(carries), strict=True)]
+    if broken == "believes in the departed":
+        results = [{"op": each["op"], "id": "r1"} if "gone" in each else each for each in results]
     return tuple(receipt(each) for each in results)
 
 
 def receipt(result):
-    if "stale" in result:
+    if "stale" in result or "gone" in result:
         return Receipt(result["op"], "stale")
     if "error" in result:
         return Receipt(result["op"], "refused", problem=Problem("refused", "refused", vendor_text=result["error"]))
@@ -417,6 +421,7 @@ BREAKAGES = (
     caught("one refusal for all", "test_many_creates_keep_an_outcome_each_and_a_refused_one_spoils_no_neighbour"),
     caught("mixes up outcomes", "test_many_creates_keep_an_outcome_each_and_a_refused_one_spoils_no_neighbour"),
     caught("overwrites unseen", "test_a_record_changed_by_a_person_in_the_meantime_makes_the_update_stale"),
+    caught("believes in the departed", "test_a_change_to_a_record_that_is_gone_does_not_pass_for_done"),
     caught("forgets to carry", "test_every_operation_travels_in_exactly_one_call_that_names_it"),
     caught("batches without end", "test_batches_are_no_larger_than_the_resource_says"),
     caught("reading carries", "test_reading_never_claims_to_carry_an_operation"),
