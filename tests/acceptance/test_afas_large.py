@@ -168,12 +168,15 @@ def test_memory_follows_what_changed_and_not_what_there_is(tmp_path):
     assert second < 1.2 * first, "and the next run takes no more than the one before"
 
 
-def test_reading_all_of_them_holds_one_page_at_a_time(tmp_path):
-    traced = []
+def test_reading_all_of_them_holds_one_page_at_a_time_and_deciding_one_part(tmp_path):
+    traced, decided = [], []
 
     async def point(name):
         if name == "page stored":
             traced.append(tracemalloc.get_traced_memory()[0])
+            tracemalloc.reset_peak()
+        elif name in {"quiet steps settled", "chunk opened", "views settled"} and not decided:
+            decided.append(tracemalloc.get_traced_memory()[1] - traced[-1])
 
     with desk(tmp_path / "workspace", debtors=MANY // 2, point=point) as office:
         tracemalloc.start()
@@ -182,7 +185,6 @@ def test_reading_all_of_them_holds_one_page_at_a_time(tmp_path):
         finally:
             tracemalloc.stop()
         assert len(traced) > 9
-        assert office.host.count("afas", "GET") <= len(traced) + 3, (
-            "one call a page; the highest stamp; a look when done"
-        )
+        assert office.calls()["afas"] <= len(traced) + 3, "one call a page; the highest stamp; a look when done"
     assert traced[-1] - traced[2] < 3 * MB, "the tenth page leaves no more behind than the third"
+    assert decided[0] < 6 * MB, "and those that belong to nobody are not all held to decide that"

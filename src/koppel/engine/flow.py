@@ -299,7 +299,7 @@ class Pass:
         """Steps for everything due; what the store lacks is fetched in bulk, by key, and decided again."""
         steps: list[Step] = []
         views: list[View] = []
-        lefts, rights = dirty["left"], dirty["right"]
+        lefts, rights = dirty["left"], await self._leading(dirty["right"])
         for start in range(0, max(len(lefts), 1), PART):
             part: dict[SideName, list[str]] = {
                 "left": lefts[start : start + PART],
@@ -309,6 +309,13 @@ class Pass:
             steps += made
             views += looked
         return _once(steps), views
+
+    async def _leading(self, rights: list[str]) -> list[str]:
+        """The right records that need a decision, found part by part: memory does not follow the size of an administration."""
+        leading: list[str] = []
+        for start in range(0, len(rights), PART):
+            leading += await self.ports.store.tx(_leading, self.frame, rights[start : start + PART])
+        return leading
 
     async def _decide_part(self, part: dict[SideName, list[str]]) -> tuple[list[Step], list[View]]:
         views = await self.ports.store.tx(_load, self.frame, part)
@@ -460,6 +467,10 @@ def _as_it_stands(step: Step) -> Step:
 
 def _side(name: str) -> SideName:
     return "left" if name == "left" else "right"
+
+
+def _leading(db: Db, frame: Frame, rights: list[str]) -> list[str]:
+    return Loader(db, frame).leading(rights)
 
 
 def _load(db: Db, frame: Frame, part: dict[SideName, list[str]]) -> list[View]:

@@ -171,6 +171,11 @@ class Loader:
             made += self._views("right", list(lonely))
         return made
 
+    def leading(self, right: list[str]) -> list[str]:
+        """Those right records that any view comes from: of a large administration most belong to nobody on the left."""
+        found = self._anchors(right)
+        return [native for native in right if found[native] or self.frame.flow.create_left]
+
     def _anchors(self, right: list[str]) -> dict[str, list[str]]:
         """For right records, the left records they belong with: by membership, else by key."""
         db, streams_ = self.db, self.frame.streams
