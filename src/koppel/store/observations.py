@@ -263,6 +263,13 @@ def population(db: Db, stream: int) -> int:
     return db.scalar("select count(*) from observations where stream = :s and gone = 0", s=stream)
 
 
+def vanished(db: Db, stream: int) -> tuple[int, int]:
+    """How many records were seen once and are gone now, and how many of those belong to a subject (are linked)."""
+    gone = "select count(*) from observations o where o.stream = :s and o.gone = 1 and o.vals is not null"
+    linked = " and exists (select 1 from members m where m.stream = o.stream and m.native = o.native)"
+    return db.scalar(gone, s=stream), db.scalar(gone + linked, s=stream)
+
+
 def older_than(db: Db, stream: int, natives: Iterable[str], at: float) -> list[str]:
     """Those of `natives` last seen before `at`."""
     return [

@@ -13,6 +13,7 @@ import os
 import re
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,8 @@ from koppel.store.sql import Db
 from koppel.store.tables import metadata
 from koppel.store.vault import Vault
 
+WAL_TRIES = 200
+WAL_WAIT = 0.05  # seconds
 P = ParamSpec("P")
 T = TypeVar("T")
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -122,6 +125,19 @@ def _raw(connection: sa.Connection) -> sqlite3.Connection:
     return raw
 
 
+def _into_wal(raw: sqlite3.Connection) -> None:
+    """Switch a database to WAL. SQLite does not wait its turn here: while another process switches, it says locked at once."""
+    for left in range(WAL_TRIES, 0, -1):
+        try:
+            raw.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if left == 1 or "locked" not in str(error):
+                raise
+            time.sleep(WAL_WAIT)
+        else:
+            return
+
+
 def make_engine(url: str) -> sa.Engine:
     """The SQLAlchemy engine: `sqlite:///path` in WAL with immediate transactions, or `postgresql+psycopg://…?schema=name`,
     one schema per workspace. Raises SetupError for an address that is neither."""
@@ -149,7 +165,7 @@ def _sqlite_engine(address: sa.URL) -> sa.Engine:
 
     def prepare(raw: sqlite3.Connection, _record: object) -> None:
         raw.isolation_level = None  # we begin transactions ourselves, as writers
-        raw.execute("pragma journal_mode = wal")
+        _into_wal(raw)
         raw.execute("pragma secure_delete = on")  # an erased subject's key leaves no bytes behind
         raw.execute("pragma wal_autocheckpoint = 4000")
 
