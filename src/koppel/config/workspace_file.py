@@ -19,6 +19,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,7 +136,12 @@ def file_fields(system: str) -> tuple[str, ...]:
 
 
 def _marked(system: str, mark: str) -> tuple[str, ...]:
-    known: Any = msgspec.inspect.type_info(registry.load(system).settings)
+    return _marked_in(registry.load(system).settings, mark)
+
+
+@cache  # a form is asked about at every opening of a connection, and never changes
+def _marked_in(settings: type[msgspec.Struct], mark: str) -> tuple[str, ...]:
+    known: Any = msgspec.inspect.type_info(settings)
     return tuple(field.name for field in known.fields if _extra(field).get(mark))
 
 
