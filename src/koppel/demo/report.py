@@ -8,7 +8,7 @@ import msgspec
 
 
 class Act(msgspec.Struct, frozen=True):
-    """One act in figures.
+    """One act in figures, summed over both ERPs.
 
     From the store's trail: `created`, `updated`, `linked` (links made), `asked` and `parked` (newly opened), and what the
     vendor refused: that is parked too, so it counts as both. From the runs: numbers `refused` with a reason, `unchanged`
@@ -30,8 +30,8 @@ class Act(msgspec.Struct, frozen=True):
 
 
 class DemoReport(msgspec.Struct, frozen=True):
-    """The whole demo. `duplicates` is counted in the imitated books; `lost` counts numbers taken in of which nothing can be
-    said, and what people typed in the books that is gone."""
+    """The whole demo. `duplicates` is counted in the imitated books; `lost` counts numbers taken in of which a flow can say
+    nothing, and what people typed in the books that is gone."""
 
     acts: tuple[Act, ...]
     duplicates: int
