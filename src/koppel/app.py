@@ -60,12 +60,13 @@ from koppel.mapping.project import own_fields
 from koppel.mapping.read import read_flow
 from koppel.mapping.template import fill
 from koppel.mapping.transforms import Transform, with_own
-from koppel.model.can import Field
+from koppel.model.can import Can, Field
 from koppel.model.problem import KoppelError, Problem, RetryLater, SetupError, SignInNeeded, UsageError
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
-from koppel.runtime import windows
+from koppel.runtime import alerts, doctor, windows
 from koppel.runtime.alerts import Alert, deliver
+from koppel.runtime.doctor import Examined
 from koppel.store import due, runs, secrets, streams, trail, work
 from koppel.store.due import Due
 from koppel.store.store import Store, open_store
@@ -340,6 +341,43 @@ class Workspace:
             return Checked(name, system.name, f"one page of {listed.name}", (), sender.calls.total())
 
         return self._with_ports(asked)
+
+    def doctor(self, name: str | None = None) -> tuple[Examined, ...]:
+        """Look at one connection or all: sign-in, rights, fields, rows, budgets, clock. Raises UsageError for an unknown name."""
+        if name is not None and name not in self.config.connections:
+            self.connection(name)
+        told: dict[str, Examined] = {}
+        for each, config in self.config.connections.items():
+            try:
+                self.connection(each)
+            except SetupError as error:
+                told[each] = doctor.broken(each, config.system, error)
+        chosen = sorted(self.config.connections) if name is None else [name]
+        well = [each for each in chosen if each not in told]
+
+        async def asked(ports: Ports) -> list[Examined]:
+            return [await doctor.examine(ports, ports.connections[each], self._used(each)) for each in well]
+
+        only = [each for each in self.config.connections if each not in told]
+        told |= {one.connection: one for one in (self._with_ports(asked, only=only) if well else [])}
+        return tuple(told[each] for each in chosen)
+
+    def _used(self, name: str) -> list[doctor.Used]:
+        """Flows that use a connection and whose two sides are known."""
+        found: list[doctor.Used] = []
+        for loaded in self.flows.values():
+            flow = loaded.flow
+            if flow is None or name not in _connections_of(flow):
+                continue
+            try:
+                cans: dict[SideName, Can] = {
+                    side: self._system(flow.endpoint(side).connection).resource(flow.endpoint(side).resource).can
+                    for side in _SIDES
+                }
+            except (KeyError, SetupError):
+                continue  # the other side is not connected, or broken: `check` and its own examination say so
+            found.append(doctor.Used(loaded.file, loaded.text, flow, cans, self.transforms))
+        return found
 
     def find(self, name: str, text: str) -> tuple[Hit, ...]:
         """Search an account for what a person types; nothing is taken in. Raises UsageError when it cannot be searched so."""
@@ -627,35 +665,46 @@ class Workspace:
         async def guarded(ports: Ports) -> Result:
             try:
                 result = await run(ports)
+            except SignInNeeded as error:
+                await self._alert(ports, "sign_in", flow, error, about=f"login {error.login}")
+                raise
             except KoppelError as error:
                 if not isinstance(error, UsageError):
-                    await self._alert(
-                        ports,
-                        "sign_in" if isinstance(error, SignInNeeded) else "failed",
-                        flow,
-                        error.message,
-                        error.remedy,
-                    )
+                    await self._alert(ports, "failed", flow, error, about=f"flow {flow.id}")
                 raise
             if result.state in ("failed", "stopped"):
-                await self._alert(ports, result.state, flow, result.message, "")
+                await self._alert(ports, result.state, flow, KoppelError(result.message), about=f"flow {flow.id}")
+            else:
+                await self._recovered(ports, flow)
             return result
 
         return self._with_ports(guarded)
 
-    async def _alert(self, ports: Ports, kind: str, flow: Flow, message: str, remedy: str) -> None:
+    async def _alert(self, ports: Ports, kind: str, flow: Flow, error: KoppelError, *, about: str) -> None:
+        """Tell people at once, and once: the same trouble is no news at the next run."""
+        alert = Alert(kind, self.config.name, flow.id, error.message, error.remedy, ports.clock.now())
+        if self.config.on_alert and await ports.store.tx(alerts.news, alert, about):
+            await self._deliver(ports, alert)
+
+    async def _recovered(self, ports: Ports, flow: Flow) -> None:
+        """A run went well: what people were told about it or its sign-ins is over, and they are told that too."""
         if not self.config.on_alert:
             return
-        trouble = await deliver(
-            self.config.on_alert,
-            Alert(kind, self.config.name, flow.id, message, remedy, ports.clock.now()),
-            ports.transport,
-        )
+        logins = {
+            f"login {ports.connections[name].login}" for name in _connections_of(flow) if name in ports.connections
+        }
+        ended = await ports.store.tx(alerts.over, sorted({f"flow {flow.id}", *logins}))
+        if ended:
+            said = f"{flow.id} runs again"
+            await self._deliver(ports, Alert("recovered", self.config.name, flow.id, said, "", ports.clock.now()))
+
+    async def _deliver(self, ports: Ports, alert: Alert) -> None:
+        trouble = await deliver(self.config.on_alert or "", alert, ports.transport)
         if trouble:
             self.tell(f"The alert could not be delivered: {trouble}")
 
-    def _with_ports(self, job: Callable[[Ports], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine with everything it may touch, and let go of it afterwards."""
+    def _with_ports(self, job: Callable[[Ports], Coroutine[Any, Any, T]], *, only: Sequence[str] | None = None) -> T:
+        """Run a coroutine with everything it may touch, and let go of it afterwards. `only`: with these connections."""
 
         async def whole() -> T:
             transport = self.transport or HttpTransport()
@@ -663,7 +712,8 @@ class Workspace:
             if self.config.clock:
                 clock = FollowingClock(self.config.clock, transport)
                 await clock.look()
-            needed = {name: self.connection(name) for name in self.config.connections if self._usable(name)}
+            names = [name for name in self.config.connections if self._usable(name)] if only is None else only
+            needed = {name: self.connection(name) for name in names}
             ports = Ports(
                 store=self.store,
                 clock=clock,
@@ -875,6 +925,11 @@ def reached_or_raise(
                     f"{connection.name}: {setting.title.lower()} {chosen} is not among those this sign-in can reach: {', '.join(ids)}.",
                     remedy=f"koppel connect {connection.name} --set {setting.name}={ids[0]}, or sign in again and grant it.",
                 )
+
+
+def _connections_of(flow: Flow) -> set[str]:
+    """Every connection a flow speaks of."""
+    return {flow.left.connection, flow.right.connection, *(line.source.connection for line in flow.enrich)}
 
 
 _SIDES: tuple[SideName, SideName] = ("left", "right")

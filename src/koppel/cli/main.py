@@ -24,6 +24,7 @@ from koppel.cli import (
     connect,
     demo,
     docs,
+    doctor,
     fields,
     find,
     init,
@@ -73,7 +74,7 @@ First steps:
 """
 
 ORDER = (
-    "init", "connect", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "runs", "log", "parked", "asks", "why",
+    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "runs", "log", "parked", "asks", "why",
     "audit", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
@@ -182,7 +183,7 @@ def options(
 
 
 for part in (
-    init, connect, check, docs, fields, find, add, plan, apply, sync, runs, log, parked, asks, why, audit, simulate, torture,
+    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, runs, log, parked, asks, why, audit, simulate, torture,
     sandbox, new_system, demo, version,
 ):  # fmt: skip
     part.register(app)

@@ -91,6 +91,7 @@ class Sender:
         self.ports = ports
         self.calls: Counter[tuple[str, str]] = Counter()
         self.out: Counter[str] = Counter()
+        self.dated: dict[str, tuple[str, float]] = {}
         self.logins = Logins(ports, self._bare)
         self.before_writing: Callable[[tuple[str, ...]], Awaitable[None]] | None = None
 
@@ -125,6 +126,7 @@ class Sender:
             self.out.subtract(call.carries)  # refused at the door: it surely had no effect
             if verdict.kind == "sign_in":
                 if renewed or not await self.logins.renew(connection, tokens):
+                    await self.logins.refused(connection, tokens)
                     raise SignInNeeded(
                         f"{connection.name}: the sign-in is not accepted{_said(verdict)}.",
                         login=connection.login,
@@ -159,6 +161,8 @@ class Sender:
             for host in connection.system.hosts(connection.settings):
                 self.ports.transport.ca_bundles[host] = bundle
         reply = await self.ports.transport.send(request, timeout=self.ports.timeout)
+        if isinstance(reply, Response) and "date" in reply.headers:
+            self.dated[connection.name] = (reply.headers["date"], self.ports.clock.now())
         await self.ports.point(f"after send {name}")
         return reply
 

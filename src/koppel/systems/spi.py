@@ -318,7 +318,8 @@ class Auth:
 
     `due` says whether the tokens can be used (`fresh`), must be refreshed first (`refresh`) or are past saving (`dead`).
     `sign_in_url` and `redeem` serve the code flow; a key-only system leaves them None and `tokens_from` turns settings
-    into tokens, or gives None when these settings hold no key. `unattended`: then `refresh` gets the first token too, from
+    into tokens, or gives None when these settings hold no key. `lapses` tells when stored tokens die by themselves unless
+    they are used or renewed before, where the vendor says so. `unattended`: then `refresh` gets the first token too, from
     empty Tokens, because nobody has to sign in (client credentials).
     """
 
@@ -329,8 +330,23 @@ class Auth:
     sign_in_url: Callable[[Any, str], str] | None = None
     redeem: Callable[[Any, str, float], Exchange[RefreshOutcome]] | None = None
     tokens_from: Callable[[Any], Tokens | None] | None = None
+    lapses: Callable[[Tokens], float | None] = lambda tokens: None
     unattended: bool = False
     login: Callable[[Any], str] = field(default=lambda settings: "")  # connections with one login share its tokens
+
+
+class Remark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something to say about an account (`koppel doctor`).
+
+    ok: looked at and well · note: worth knowing · attention: somebody must act, as `remedy` says. `code` is ours and stable;
+    `ends_at` (epoch seconds) is when something stops working by itself: a token, a licence.
+    """
+
+    level: Literal["ok", "note", "attention"]
+    code: str
+    text: str
+    remedy: str = ""
+    ends_at: float | None = None
 
 
 # --- limits and verdicts ------------------------------------------------------------------------------------------
@@ -389,11 +405,17 @@ def _no_accounts(site: Site) -> Exchange[tuple[tuple[str, str], ...]]:
     yield  # pragma: no cover
 
 
+def _no_status(site: Site) -> Exchange[tuple[Remark, ...]]:
+    return ()
+    yield  # pragma: no cover
+
+
 @dataclass(frozen=True, kw_only=True)
 class System:
     """A product we can talk to. `settings` is a msgspec struct the set-up form is drawn from (field `metadata` carries
     title, secret, choices); `sandbox` is a dotted name `module:function`, loaded only when served. `metadata` lists the
-    vendor-own fields this account really has; `accounts` lists what one login can reach as (id, title), e.g. divisions.
+    vendor-own fields this account really has; `accounts` lists what one login can reach as (id, title), e.g. divisions;
+    `status` says what is worth knowing of this account before anything is read (rights, ends of tokens), at no cost.
     `tailored` makes the system of one account, where settings say what it offers (a described REST API): ask `for_settings`.
     """
 
@@ -407,6 +429,7 @@ class System:
     readings: Callable[[Request, Response, float], tuple[BudgetReading, ...]] = _no_readings
     metadata: Callable[[Site], Exchange[tuple[Field, ...]]] = _no_metadata
     accounts: Callable[[Site], Exchange[tuple[tuple[str, str], ...]]] = _no_accounts
+    status: Callable[[Site], Exchange[tuple[Remark, ...]]] = _no_status
     hosts: Callable[[Any], tuple[str, ...]] = field(default=lambda settings: ())
     ca_bundle: Callable[[Any], str | None] = field(default=lambda settings: None)
     sandbox: str | None = None

@@ -83,6 +83,11 @@ def refresh(settings: Settings, tokens: Tokens, as_of: float) -> Exchange[Refres
         reply = yield call
         if isinstance(reply, NoReply) or reply.status >= 500 or reply.status in {408, 429}:
             continue
+        if reply.status == 403:  # said before anybody looks at the client (fact sheet §7)
+            raise SetupError(
+                "AFAS refuses this computer's address: the app connector allows certain IP addresses only.",
+                remedy="Add this computer's public address at the app connector in Profit, or run where it is allowed.",
+            )
         if reply.status == 200:
             try:
                 grant = msgspec.json.decode(reply.body, type=_Grant)

@@ -16,7 +16,7 @@ from koppel.systems.afas import codec, fields, resources, wire
 from koppel.systems.afas.auth import AUTH
 from koppel.systems.afas.settings import ENVIRONMENTS, Settings, hosts
 from koppel.systems.afas.wire import Row, Unreadable
-from koppel.systems.spi import Exchange, Site, System
+from koppel.systems.spi import Exchange, Remark, Site, System
 
 DAY = 24 * 3600.0
 SOON = 60  # days; ours: from when a token's end is a problem and not only a fact
@@ -118,6 +118,27 @@ def _ids(shown: Json) -> tuple[str, ...]:
 
 def _row(shown: Json) -> Row:
     return cast("Row", shown) if isinstance(shown, dict) else {}
+
+
+def remarks(site: Site) -> Exchange[tuple[Remark, ...]]:
+    """What is worth knowing of this login: its environment, the end of its token, connectors that are missing. One call.
+
+    Raises SetupError, RetryLater.
+    """
+    found = yield from status(site)
+    kind = ENVIRONMENTS.get(_LETTERS.get(found.environment[:1].upper(), ""), "")
+    where = (
+        f"Environment {found.environment}{f' ({kind})' if kind else ''}, app connector {found.app or 'without a name'}."
+    )
+    said = [Remark("ok", "environment", where)]
+    ends_at = None if found.expires_on is None else datetime.fromisoformat(found.expires_on).replace(tzinfo=UTC)
+    for problem in found.problems:
+        later = problem.code == "token_ends_later"
+        ends = ends_at.timestamp() if ends_at and problem.code.startswith("token_ends") else None
+        said.append(Remark("note" if later else "attention", problem.code, problem.text, ends_at=ends))
+    if not found.missing:
+        said.append(Remark("ok", "connectors", "The app connector holds every connector these settings name."))
+    return tuple(said)
 
 
 # --- a debtor's own fields ------------------------------------------------------------------------------------------
@@ -227,6 +248,7 @@ SYSTEM = System(
     verdict=wire.verdict,
     metadata=debtor_fields,
     accounts=environments,
+    status=remarks,
     hosts=hosts,
     sandbox="koppel.systems.afas.sandbox:make",
 )

@@ -136,6 +136,11 @@ def due(tokens: Tokens, as_of: float) -> Literal["fresh", "refresh", "dead"]:
     return "refresh" if tokens.refresh else "dead"
 
 
+def lapses(tokens: Tokens) -> float | None:
+    """When the sign-in dies unless it is used before: every refresh gives it another 30 days. [websmurf #23]"""
+    return tokens.obtained_at + REFRESH_LIFE if tokens.refresh else None
+
+
 def authorize(_settings: Settings, tokens: Tokens, request: Request) -> Request:
     """The request with its bearer token."""
     return msgspec.structs.replace(request, headers={**request.headers, "Authorization": f"Bearer {tokens.access}"})
@@ -227,5 +232,6 @@ AUTH = Auth(
     refresh=refresh,
     sign_in_url=sign_in_url,
     redeem=redeem,
+    lapses=lapses,
     login=options.login,
 )

@@ -12,7 +12,7 @@ from koppel.systems.exact import fields, odata, resources, wire
 from koppel.systems.exact.auth import AUTH
 from koppel.systems.exact.settings import Settings, division, hosts
 from koppel.systems.exact.wire import Row, Unreadable
-from koppel.systems.spi import Call, Exchange, NoReply, Reply, Request, Response, Site, System
+from koppel.systems.spi import Call, Exchange, NoReply, Remark, Reply, Request, Response, Site, System
 
 TRY_AGAIN = 60.0  # seconds; ours
 
@@ -76,6 +76,23 @@ def _response(reply: Reply) -> Response:
     if isinstance(reply, NoReply):
         raise Unreadable(Problem("no_reply", "Exact Online did not answer."))
     return reply
+
+
+# --- what is worth knowing ------------------------------------------------------------------------------------------
+
+
+def remarks(site: Site) -> Exchange[tuple[Remark, ...]]:
+    """Whether the division was granted, and what else this sign-in reaches. Raises SetupError, RetryLater."""
+    settings: Settings = site.settings
+    reached = dict((yield from divisions(site)))
+    chosen = "" if settings.division is None else str(settings.division)
+    if not chosen:
+        text = f"No division is chosen; this sign-in reaches {', '.join(reached)}."
+        return (Remark("attention", "no_division", text, f"koppel connect {site.connection} --set division=…"),)
+    if chosen not in reached:
+        text = f"Division {chosen} is not among those this sign-in reaches: {', '.join(reached)}."
+        return (Remark("attention", "division_not_granted", text, "Sign in again and tick it, or choose another."),)
+    return (Remark("ok", "division", f"Division {chosen} ({reached[chosen]}) answers."),)
 
 
 # --- an account's fields ------------------------------------------------------------------------------------------
@@ -144,6 +161,7 @@ SYSTEM = System(
     readings=wire.readings,
     metadata=account_fields,
     accounts=divisions,
+    status=remarks,
     hosts=hosts,
     sandbox="koppel.systems.exact.sandbox:make",
 )

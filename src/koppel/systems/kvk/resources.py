@@ -21,6 +21,7 @@ from koppel.model.values import Json
 from koppel.systems.kvk import codec, signals, wire
 from koppel.systems.kvk.auth import AUTH
 from koppel.systems.kvk.settings import Settings, ca_bundle, hosts
+from koppel.systems.kvk.status import remarks
 from koppel.systems.spi import (
     Absent,
     Decoded,
@@ -468,6 +469,7 @@ SYSTEM = System(
     auth=AUTH,
     verdict=wire.verdict,
     budgets=wire.BUDGETS,
+    status=remarks,
     hosts=hosts,
     ca_bundle=ca_bundle,
     sandbox="koppel.systems.kvk.sandbox:make",

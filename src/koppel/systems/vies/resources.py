@@ -25,6 +25,7 @@ from koppel.systems.spi import (
 from koppel.systems.vies import codec, wire
 from koppel.systems.vies.auth import AUTH
 from koppel.systems.vies.settings import Settings, hosts
+from koppel.systems.vies.status import remarks
 from koppel.systems.vies.wire import Question
 
 
@@ -122,6 +123,7 @@ SYSTEM = System(
     auth=AUTH,
     verdict=wire.verdict,
     budgets=wire.BUDGETS,
+    status=remarks,
     hosts=hosts,
     sandbox="koppel.systems.vies.sandbox:make",
 )
