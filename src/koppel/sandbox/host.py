@@ -41,16 +41,19 @@ _DIGITS = re.compile(r"(?<=[/(])\d+(?=[/)]|$)")
 class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One thing that goes wrong, for the next calls that match.
 
-    `path` is part of the path with its query (base path off), or a regular expression. The first `after` matching calls
-    pass, the following `times` suffer; with `lasts` it is over that many seconds after it was armed. Kinds: `status` answers with `status`, `headers` and `body` and does nothing (with
-    `effect` the effect takes place first); `lose_request`: nothing takes place, silence; `lose_reply`: the effect takes
-    place, silence, and with `late` it takes place only when the clock has moved that many seconds on; `delay`: nothing but
-    the `seconds` that every kind may add before its answer; `truncate`: the effect takes place and half the answer arrives.
+    `path` is part of the path with its query (base path off), or a regular expression; `about` is part of the body sent, such
+    as a number: of calls that travel side by side it picks one. The first `after` matching calls pass, the following `times`
+    suffer; with `lasts` it is over that many seconds after it was armed. Kinds: `status` answers with `status`, `headers` and
+    `body` and does nothing (with `effect` the effect takes place first); `lose_request`: nothing takes place, silence;
+    `lose_reply`: the effect takes place, silence, and with `late` it takes place only when the clock has moved that many
+    seconds on; `delay`: nothing but the `seconds` that every kind may add before its answer; `truncate`: the effect takes place
+    and half the answer arrives.
     """
 
     system: str | None = None
     method: str | None = None
     path: str | None = None
+    about: str | None = None
     kind: FaultKind = "lose_reply"
     status: int = 503
     headers: dict[str, str] = {}
@@ -75,9 +78,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
                 "`lasts` must be more than 0 seconds; leave it out for a fault that does not pass by itself"
             )
 
-    def matches(self, system: str, method: str, target: str) -> bool:
+    def matches(self, system: str, method: str, target: str, body: bytes = b"") -> bool:
         """Whether a call is one this fault speaks of."""
         if self.system not in {None, system} or (self.method or method).upper() != method:
+            return False
+        if self.about is not None and self.about.encode() not in body:
             return False
         return self.path is None or self.path in target or _search(self.path, target)
 
@@ -92,8 +97,8 @@ class _Armed:
     passed: int = 0
     fired: int = 0
 
-    def strikes(self, system: str, method: str, target: str, now: float) -> bool:
-        if now >= self.until or self.fired >= self.fault.times or not self.fault.matches(system, method, target):
+    def strikes(self, system: str, method: str, target: str, body: bytes, now: float) -> bool:
+        if now >= self.until or self.fired >= self.fault.times or not self.fault.matches(system, method, target, body):
             return False
         if self.passed < self.fault.after:
             self.passed += 1
@@ -176,7 +181,8 @@ class SandboxHost:
         request = Request(method, request.url, Headers(request.headers), request.body)
         self._calls[name, method, _shape_of(path)] += 1
         target = f"{path}?{query}" if query else path
-        armed = next((armed for armed in self._faults if armed.strikes(name, method, target, self.clock.now())), None)
+        now = self.clock.now()
+        armed = next((one for one in self._faults if one.strikes(name, method, target, request.body, now)), None)
         if armed is None:
             return Answer(self._apply(name, path, request))
         return self._suffer(armed.fault, name, path, request)

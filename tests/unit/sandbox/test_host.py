@@ -165,6 +165,12 @@ def test_a_path_that_is_no_expression_matches_as_it_stands_and_the_query_counts(
     assert post(it, "x", "/notes/a?q=broken").status == 502
 
 
+def test_a_fault_picks_the_call_whose_body_speaks_of_something():
+    it = host()
+    door(it, "POST", "faults", {"about": "00100104", "kind": "status", "status": 500})
+    assert [post(it, text).status for text in ("of 00072963", "of 00100104", "of 00100104 again")] == [200, 500, 200]
+
+
 def test_a_status_may_come_after_the_effect():
     it = host()
     it.add_fault(Fault(kind="status", status=500, effect=True, body="oops", headers={"Content-Type": "text/plain"}))
