@@ -283,8 +283,8 @@ def _break_things(scene: Scene) -> None:
     at.fault(system="kvk", path="basisprofielen", kind="status", status=503, headers={"Retry-After": "20"}, after=1)
     post = {"system": "exact", "method": "POST", "path": "crm/Accounts"}
     at.fault(**post, kind="status", status=429, headers={"Retry-After": "30"}, after=1)
-    at.fault(**post, kind="lose_reply", after=2)
-    at.fault(system="afas", method="POST", path="KnSalesRelationOrg", kind="lose_reply", after=2)
+    at.fault(**post, kind="lose_reply", about=parts.later[2].kvk)
+    at.fault(system="afas", method="POST", path="KnSalesRelationOrg", kind="lose_reply", about=parts.later[2].kvk)
 
 
 def _parked(scene: Scene) -> None:
