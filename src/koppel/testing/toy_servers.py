@@ -283,7 +283,7 @@ class TillServer(Server):
         default_factory=dict[str, list[tuple[float, float, Row | None]]]
     )
     minutes: Counter[int] = field(default_factory=Counter[int])
-    allowance: int = 13
+    allowance: int = 7
     page: int = 8
 
     def form(self, word: str, value: Json) -> Json:

@@ -437,7 +437,7 @@ def _till_key(_settings: Any, tokens: Tokens, request: Request) -> Request:
     return msgspec.structs.replace(request, headers={**request.headers, "Key": tokens.access})
 
 
-TILL_BUDGET = 10
+TILL_BUDGET = 5
 
 TILL_SYSTEM = System(
     name="till",
