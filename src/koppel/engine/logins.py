@@ -9,9 +9,10 @@ import msgspec
 from koppel.engine import leasing
 from koppel.engine.ports import Connection, Ports
 from koppel.model.problem import RetryLater, SignInNeeded
-from koppel.store import secrets
+from koppel.store import notes, secrets
 from koppel.systems.spi import Call, Dead, Exchange, NoReply, Refreshed, RefreshOutcome, Response, Tokens
 
+PAUSE = 3600.0  # seconds a refused key is left in peace
 LEASE_SECONDS = 120.0
 
 
@@ -21,17 +22,39 @@ class Logins:
     def __init__(self, ports: Ports, bare: Callable[[Connection, Call], Awaitable[Response | NoReply]]) -> None:
         self.ports = ports
         self._bare = bare
+        self._asked: set[str] = set()
 
     async def tokens(self, connection: Connection) -> Tokens:
         """Tokens that may be used now; refreshed first when due. Raises SignInNeeded."""
         auth = connection.system.auth
         key = auth.tokens_from(connection.settings) if auth.tokens_from else None
         if key is not None:
+            await self._not_refused(connection, key)
             return key
         stored = await self._stored(connection)
         if auth.due(stored, self.ports.clock.now()) != "fresh":
             return await self._refresh(connection, stored)
         return stored
+
+    async def refused(self, connection: Connection, tokens: Tokens) -> None:
+        """The vendor does not accept this key: it is left in peace for an hour, whatever runs, or until another key is given."""
+        note = {"key": self._digest(tokens), "at": self.ports.clock.now()}
+        await self.ports.store.tx(notes.put, f"refused {connection.login}", note)
+
+    async def _not_refused(self, connection: Connection, tokens: Tokens) -> None:
+        """Raise SignInNeeded without a call while the key is known to be dead; asked once a pass."""
+        if connection.login in self._asked:
+            return
+        note = await self.ports.store.tx(notes.get, f"refused {connection.login}")
+        if note and note["key"] == self._digest(tokens) and self.ports.clock.now() < note["at"] + PAUSE:
+            text = f"{connection.name}: the key was refused; the connection is paused and the vendor is not asked again for an hour."
+            raise SignInNeeded(text, login=connection.login, remedy=self.remedy(connection))
+        if note:
+            await self.ports.store.tx(notes.drop, f"refused {connection.login}")
+        self._asked.add(connection.login)
+
+    def _digest(self, tokens: Tokens) -> str:
+        return self.ports.store.vault.digest(tokens.access.encode())
 
     async def renew(self, connection: Connection, used: Tokens) -> bool:
         """The vendor does not accept `used`: take a pair somebody else stored meanwhile, or refresh. False when there is no way."""

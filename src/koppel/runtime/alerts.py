@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections.abc import Iterable
 
 import msgspec
 
 from koppel.engine.ports import NotSent, Transport
+from koppel.store import notes
+from koppel.store.sql import Db
 from koppel.systems.spi import NoReply, Request
 
 TIMEOUT = 20.0
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """What happened. `kind` = sign_in | failed | stopped; never holds a secret or a record's values."""
+    """What happened. `kind` = sign_in | failed | stopped | recovered; never holds a secret or a record's values."""
 
     kind: str
     workspace: str
@@ -26,6 +29,22 @@ class Alert(msgspec.Struct, frozen=True):
     message: str
     remedy: str
     at: float
+
+
+def news(db: Db, alert: Alert, about: str) -> bool:
+    """Whether people have not been told this already: the same trouble is told once, however many runs and flows meet it.
+
+    `about` is what is in trouble: a login, or a flow.
+    """
+    if notes.get(db, f"alert {about}") == alert.kind:
+        return False
+    notes.put(db, f"alert {about}", alert.kind)
+    return True
+
+
+def over(db: Db, abouts: Iterable[str]) -> list[str]:
+    """What of these was in trouble and is not any more; told once."""
+    return [about for about in abouts if notes.drop(db, f"alert {about}") is not None]
 
 
 async def deliver(target: str, alert: Alert, transport: Transport) -> str | None:
