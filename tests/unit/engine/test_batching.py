@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from koppel.engine import execute as executor
-from koppel.engine import flow as engine
-from koppel.engine.flow import Options, Pass
+from koppel.engine import one_pass as engine
+from koppel.engine.one_pass import Options, Pass
 from koppel.engine.plan import Planned
 from koppel.engine.send import Sender
 from koppel.sync.steps import Step
