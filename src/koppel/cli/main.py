@@ -32,6 +32,7 @@ from koppel.cli import (
     new_system,
     parked,
     plan,
+    promote,
     runs,
     sandbox,
     simulate,
@@ -75,7 +76,7 @@ First steps:
 
 ORDER = (
     "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "runs", "log", "parked", "asks", "why",
-    "audit", "simulate", "torture", "sandbox", "new-system", "demo", "version",
+    "audit", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
 
@@ -183,7 +184,7 @@ def options(
 
 
 for part in (
-    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, runs, log, parked, asks, why, audit, simulate, torture,
+    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, runs, log, parked, asks, why, audit, promote, simulate, torture,
     sandbox, new_system, demo, version,
 ):  # fmt: skip
     part.register(app)

@@ -8,7 +8,8 @@ from koppel.mapping.flow import Flow, SideName
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What a plan would do: `updates` counts records, `known` is the side's population, `vanished` what disappeared since last time."""
+    """What a plan would do: `updates` counts records, `known` is the side's population, `vanished` what disappeared since last time, `renumbered`
+    the linked records whose company number would be written over with another."""
 
     creates: int = 0
     updates: int = 0
@@ -16,6 +17,7 @@ class Counts(msgspec.Struct, frozen=True):
     known: dict[SideName, int] = {}
     vanished: dict[SideName, int] = {}
     taken_in: int = 0
+    renumbered: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -25,6 +27,9 @@ class Refusal(msgspec.Struct, frozen=True):
     override: str
 
 
+OTHERS = (
+    3  # one linked record with another company's number is somebody's edit; several are other records under old ids
+)
 SMALL = 10  # shares say nothing about a handful of records
 
 
@@ -39,6 +44,12 @@ def guard(flow: Flow, counts: Counts) -> Refusal | None:
                 f"{gone} records vanished from {flow.endpoint(side)}; {known} are left. An emptied side is more often a wrong filter or right than a clean-up",
                 "vanished",
             )
+    if counts.renumbered >= OTHERS:
+        return Refusal(
+            f"{counts.renumbered} linked records carry another company's number now, and would be written over. An environment that"
+            " was overwritten with a copy of another is more often the cause than people's edits",
+            "renumbered",
+        )
     if brakes.creates is not None and counts.creates > brakes.creates:
         return Refusal(f"{counts.creates} records would be created; the brake is {brakes.creates}", "creates")
     if brakes.deletes is not None and counts.archives > brakes.deletes:

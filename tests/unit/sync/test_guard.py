@@ -56,3 +56,10 @@ def test_a_brake_that_is_taken_off_never_stops(make: Any) -> None:
     none = {"creates": None, "deletes": None, "share": None}
     counts = Counts(creates=9999, updates=9999, archives=9999, known={"right": 9999})
     assert refused(make, counts, **none) is None
+
+
+@pytest.mark.parametrize(("renumbered", "word"), [(2, None), (3, "renumbered")])
+def test_several_linked_records_under_another_companys_number_stop(make: Any, renumbered: int, word: str | None) -> None:
+    counts = Counts(updates=renumbered, known={"right": 10_000}, renumbered=renumbered)
+    assert refused(make, counts) == word
+    assert refused(make, counts, creates=None, deletes=None, share=None) == word, "it is no matter of how many"
