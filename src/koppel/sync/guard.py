@@ -39,9 +39,10 @@ def guard(flow: Flow, counts: Counts) -> Refusal | None:
     sides: tuple[SideName, SideName] = ("left", "right")
     for side in sides:
         known, gone = counts.known.get(side, 0), counts.vanished.get(side, 0)
-        if gone >= SMALL and gone >= known:
+        cut = brakes.share is not None and gone > brakes.share * (known + gone)
+        if gone >= SMALL and (gone >= known or cut):
             return Refusal(
-                f"{gone} records vanished from {flow.endpoint(side)}; {known} are left. An emptied side is more often a wrong filter or right than a clean-up",
+                f"{gone} records vanished from {flow.endpoint(side)}; {known} are left. A side that shows so much less is more often a wrong filter or right, or an environment that was overwritten, than a clean-up",
                 "vanished",
             )
     if counts.renumbered >= OTHERS:

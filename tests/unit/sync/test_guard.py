@@ -48,8 +48,14 @@ def test_an_emptied_side_stops_and_is_named(make: Any, side: Any) -> None:
     assert found is not None
     assert found.override == "vanished"
     assert str(make.flow().endpoint(side)) in found.reason
-    assert guard(make.flow(), Counts(vanished={side: SMALL}, known={side: SMALL + 1})) is None
     assert guard(make.flow(), Counts(vanished={side: SMALL - 1}, known={side: 0})) is None
+
+
+@pytest.mark.parametrize(("left_over", "word"), [(39, "vanished"), (40, None)])
+def test_a_side_that_lost_more_than_the_share_stops(make: Any, left_over: int, word: str | None) -> None:
+    assert refused(make, Counts(vanished={"right": SMALL}, known={"right": left_over})) == word
+    assert refused(make, Counts(vanished={"right": SMALL}, known={"right": SMALL}), share=None) == "vanished"
+    assert refused(make, Counts(vanished={"right": SMALL}, known={"right": SMALL + 1}), share=None) is None
 
 
 def test_a_brake_that_is_taken_off_never_stops(make: Any) -> None:
@@ -59,7 +65,9 @@ def test_a_brake_that_is_taken_off_never_stops(make: Any) -> None:
 
 
 @pytest.mark.parametrize(("renumbered", "word"), [(2, None), (3, "renumbered")])
-def test_several_linked_records_under_another_companys_number_stop(make: Any, renumbered: int, word: str | None) -> None:
+def test_several_linked_records_under_another_companys_number_stop(
+    make: Any, renumbered: int, word: str | None
+) -> None:
     counts = Counts(updates=renumbered, known={"right": 10_000}, renumbered=renumbered)
     assert refused(make, counts) == word
     assert refused(make, counts, creates=None, deletes=None, share=None) == word, "it is no matter of how many"
