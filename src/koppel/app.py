@@ -73,7 +73,7 @@ from koppel.store.store import Store, open_store
 from koppel.store.trail import Broken, Head, Recorded
 from koppel.store.vault import Vault, create_key, read_key
 from koppel.systems import registry
-from koppel.systems.spi import Absent, Query, Resource, System, Unknown
+from koppel.systems.spi import Absent, MailedCode, Query, Resource, System, Unknown
 
 T = TypeVar("T")
 
@@ -300,6 +300,31 @@ class Workspace:
         """Turn a pasted code (or the whole address it came in) into stored tokens. Raises SignInNeeded."""
         connection = self.connection(name)
         self._with_ports(lambda ports: Sender(ports).logins.redeem(connection, code))
+
+    def mailed_code(self, name: str) -> MailedCode:
+        """How this connection gets a key with a code by e-mail. Raises UsageError when its system knows no such way."""
+        connection = self.connection(name)
+        way = connection.system.auth.by_mail
+        if way is None:
+            raise UsageError(
+                f"{connection.system.title} sends no codes by e-mail.", remedy=f"Set it up with: koppel connect {name}"
+            )
+        return way
+
+    def mail_code(self, name: str, answers: Mapping[str, str]) -> None:
+        """Have the vendor e-mail a code. Raises UsageError, SetupError, RetryLater."""
+        way, connection = self.mailed_code(name), self.connection(name)
+        self._with_ports(
+            lambda ports: Sender(ports).logins.unsigned(connection, way.request(connection.settings, answers))
+        )
+
+    def redeem_mailed_code(self, name: str, answers: Mapping[str, str], code: str) -> Connection:
+        """Exchange a mailed code for a key, sealed into the store at once. Raises UsageError, RetryLater."""
+        way, connection = self.mailed_code(name), self.connection(name)
+        kept = self._with_ports(
+            lambda ports: Sender(ports).logins.unsigned(connection, way.redeem(connection.settings, answers, code))
+        )
+        return self.connect(name, settings=kept)
 
     def accounts(self, name: str) -> tuple[tuple[str, str], ...]:
         """What this login can reach: (id, title), for instance divisions."""

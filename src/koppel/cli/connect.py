@@ -6,8 +6,8 @@ Secrets are typed unseen, or come from standard input or the environment; they a
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from koppel.app import Checked, Workspace
     from koppel.config.settings_form import Setting
+
+
+Ask: TypeAlias = tuple[str, str, bool]  # name, title, secret
 
 
 def register(app: typer.Typer) -> None:
@@ -36,12 +39,23 @@ def connect(
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given several times.")
     ] = [],  # noqa: B006 - typer reads the default
     secret_stdin: Annotated[
-        str | None, typer.Option("--secret-stdin", metavar="KEY", help="Read this secret setting from standard input.")
-    ] = None,
+        list[str],
+        typer.Option(
+            "--secret-stdin",
+            metavar="KEY",
+            help="Read this secret from standard input; given several times, one line for each.",
+        ),
+    ] = [],  # noqa: B006
     code: Annotated[
         str | None,
-        typer.Option("--code", metavar="CODE", help="The code from the sign-in, or the whole address it came in."),
+        typer.Option(
+            "--code", metavar="CODE", help="The code from the sign-in or the e-mail, or the whole address it came in."
+        ),
     ] = None,
+    by_mail: Annotated[
+        bool,
+        typer.Option("--by-mail", help="Have the vendor e-mail a code, and exchange it for a token (AFAS)."),
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Do one harmless read and report.")] = False,
     help_text: Annotated[
         bool, typer.Option("--help-text", help="How to set up a real account of this system.")
@@ -55,6 +69,7 @@ def connect(
              koppel connect books-nl --system exact --secret-stdin client_secret < secret
              koppel connect books-nl --code 'https://you.example/back?code=...'
              koppel connect books-nl --check
+             koppel connect profit --by-mail
     """
     from koppel.model.problem import UsageError
 
@@ -68,10 +83,13 @@ def connect(
                 f"{name} is a connection of {known.system} already.",
                 remedy=f"Choose another name, or remove [connections.{name}] from koppel.toml first.",
             )
-        given = _given(chosen, settings, secret_stdin)
-        if known is None or given or (code is None and not check):
-            given = _asked(terminal, ws, name, chosen, given, new=known is None)
+        asks = _asks(chosen) if by_mail else {}
+        given, answers = _given(chosen, settings, secret_stdin, asks)
+        if known is None or given or (code is None and not check and not by_mail):
+            given = _asked(terminal, ws, name, chosen, given, new=known is None, secrets=not by_mail)
             _keep(ws, name, chosen, given, new=known is None)
+        if by_mail:
+            return _by_mail(terminal, ws, name, asks, answers, code)
         signed_in, url, fresh = _sign_in(terminal, ws, name, code, quiet=check)
         accounts = _accounts(ws, name, signed_in=signed_in, fresh=fresh)
         _choose(terminal, ws, name, chosen, accounts)
@@ -98,34 +116,48 @@ def _ask_system(terminal: Terminal, name: str) -> str:
     )
 
 
-def _given(system: str, typed: Sequence[str], secret_stdin: str | None) -> dict[str, Any]:
-    """Settings from the command line and from standard input. Raises UsageError."""
+def _given(
+    system: str, typed: Sequence[str], secret_stdin: Sequence[str], asks: Mapping[str, Ask]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Settings from the command line and from standard input, and answers to what is asked besides. Raises UsageError."""
     from koppel.config.settings_form import read_setting, settings_form
     from koppel.model.problem import UsageError
 
     secret = {setting.name for setting in settings_form(system) if setting.secret}
+    secret |= {name for name, (_, _, hidden) in asks.items() if hidden}
     given: dict[str, Any] = {}
+    answers: dict[str, str] = {}
+
+    def take(key: str, value: str) -> None:
+        if key in asks:
+            answers[key] = value
+        else:
+            given[key] = read_setting(system, key, value)
+
     for text in typed:
         key, sign, value = text.partition("=")
         if not sign:
             raise UsageError("--set needs KEY=VALUE.", remedy="For instance: --set division=123456")
-        given[key.strip()] = read_setting(system, key.strip(), value)
-    if secret_stdin is not None:
-        if secret_stdin not in secret:
+        take(key.strip(), value)
+    for key in secret_stdin:
+        if key not in secret:
             raise UsageError(
-                f"{secret_stdin!r} is no secret setting.", remedy=f"Secret are: {', '.join(sorted(secret)) or 'none'}."
+                f"{key!r} is no secret setting.", remedy=f"Secret are: {', '.join(sorted(secret)) or 'none'}."
             )
         value = sys.stdin.readline().strip()
         if not value:
-            raise UsageError(f"Standard input held nothing for {secret_stdin}.")
-        given[secret_stdin] = read_setting(system, secret_stdin, value)
-    return given
+            raise UsageError(f"Standard input held nothing for {key}.")
+        take(key, value)
+    return given, answers
 
 
 def _asked(
-    terminal: Terminal, ws: Workspace, name: str, system: str, given: dict[str, Any], *, new: bool
+    terminal: Terminal, ws: Workspace, name: str, system: str, given: dict[str, Any], *, new: bool, secrets: bool = True
 ) -> dict[str, Any]:
-    """What is given, and what a person at the terminal adds: everything for a new connection, else what is missing."""
+    """What is given, and what a person at the terminal adds: everything for a new connection, else what is missing.
+
+    Without `secrets` no secret is asked for that may be left out: it comes by another way.
+    """
     from koppel.config.settings_form import read_setting, settings_form
     from koppel.model.problem import SetupError, UsageError
 
@@ -142,6 +174,8 @@ def _asked(
     answers = dict(given)
     for setting in settings_form(system):
         if setting.name in answers or setting.advanced or setting.chosen_from or _in_environment(name, setting):
+            continue
+        if setting.secret and not secrets and not setting.required:
             continue
         if given and not setting.required:
             continue  # who names settings wants only to be asked for what cannot be left out
@@ -244,6 +278,63 @@ def _sign_in(
             ws.sign_in(name, pasted)
             return True, None, True
     return signed_in, url, False
+
+
+def _asks(system: str) -> dict[str, Ask]:
+    """What a system wants to know before it mails a code, by name. Raises UsageError when it mails none."""
+    from koppel.model.problem import UsageError
+    from koppel.systems import registry
+
+    way = registry.load(system).auth.by_mail
+    if way is None:
+        raise UsageError(f"{registry.load(system).title} sends no codes by e-mail.", remedy="Leave --by-mail out.")
+    return {ask[0]: ask for ask in way.asks}
+
+
+def _by_mail(
+    terminal: Terminal, ws: Workspace, name: str, asks: Mapping[str, Ask], answers: dict[str, str], code: str | None
+) -> int:
+    """Have a code mailed unless it is here already, exchange it for a key, and see whether the key works."""
+    answers = _answers(terminal, name, asks, answers)
+    advice = ws.mailed_code(name).advice
+    if code is None:
+        ws.mail_code(name, answers)
+        if not terminal.can_ask:
+            value = {"connection": name, "code": "asked for", "advice": advice}
+            again = f"Next, with the same answers: koppel connect {name} --by-mail --code CODE"
+            terminal.show(value, lambda: ["A code was asked for.", advice, again])
+            return DONE
+        terminal.note(f"A code was asked for. {advice}")
+        code = terminal.ask("The code from the e-mail (Enter: later, with --code)")
+        if not code:
+            return DONE
+    ws.redeem_mailed_code(name, answers, code)
+    checked = ws.check_connection(name)
+    value = _value(ws, name, ws.config.connections[name].system, signed_in=None, url=None, accounts=(), checked=checked)
+    terminal.show(value, lambda: _human(value, checked, link_shown=False))
+    return DONE
+
+
+def _answers(terminal: Terminal, name: str, asks: Mapping[str, Ask], answers: dict[str, str]) -> dict[str, str]:
+    """The answers given, those in the environment, and what a person adds. Raises UsageError for what is missing."""
+    import os
+
+    from koppel.config.workspace_file import environment_name
+    from koppel.model.problem import UsageError
+
+    found = dict(answers)
+    for key, title, hidden in asks.values():
+        found[key] = found.get(key) or os.environ.get(environment_name(name, key)) or ""
+        if not found[key] and terminal.can_ask:
+            found[key] = terminal.ask(title, secret=hidden)
+    missing = [ask for ask in asks.values() if not found[ask[0]]]
+    if missing:
+        ways = " ".join(f"--secret-stdin {key}" if hidden else f"--set {key}=..." for key, _, hidden in missing)
+        raise UsageError(
+            f"To mail a code, these are needed: {', '.join(f'{key} ({title})' for key, title, _ in missing)}.",
+            remedy=f"Give them: koppel connect {name} --by-mail {ways}",
+        )
+    return found
 
 
 def _accounts(ws: Workspace, name: str, *, signed_in: bool | None, fresh: bool) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -10,8 +11,9 @@ from koppel.engine import leasing
 from koppel.engine.ports import Connection, Ports
 from koppel.model.problem import RetryLater, SignInNeeded
 from koppel.store import notes, secrets
-from koppel.systems.spi import Call, Dead, Exchange, NoReply, Refreshed, RefreshOutcome, Response, Tokens
+from koppel.systems.spi import Call, Dead, Exchange, NoReply, Refreshed, Response, Tokens
 
+T = TypeVar("T")
 PAUSE = 3600.0  # seconds a refused key is left in peace
 LEASE_SECONDS = 120.0
 
@@ -23,12 +25,14 @@ class Logins:
         self.ports = ports
         self._bare = bare
         self._asked: set[str] = set()
+        self._on_spare: dict[str, bool] = {}
 
     async def tokens(self, connection: Connection) -> Tokens:
         """Tokens that may be used now; refreshed first when due. Raises SignInNeeded."""
         auth = connection.system.auth
         key = auth.tokens_from(connection.settings) if auth.tokens_from else None
         if key is not None:
+            key = await self._key_in_use(connection, key)
             await self._not_refused(connection, key)
             return key
         stored = await self._stored(connection)
@@ -53,14 +57,45 @@ class Logins:
             await self.ports.store.tx(notes.drop, f"refused {connection.login}")
         self._asked.add(connection.login)
 
+    async def _key_in_use(self, connection: Connection, key: Tokens) -> Tokens:
+        """The key; or its spare, once the key was refused and until another one stands in its place."""
+        spare, login = _spare(connection, key), connection.login
+        if spare is None:
+            return key
+        if login not in self._on_spare:
+            store = self.ports.store
+            left, refused = await store.tx(notes.get, f"spare {login}"), await store.tx(notes.get, f"refused {login}")
+            rested = bool(refused) and self.ports.clock.now() >= refused["at"] + PAUSE
+            if left and rested:  # both were refused, and the hour is over: the first one may be good again
+                await store.tx(notes.drop, f"spare {login}")
+                left = None
+            self._on_spare[login] = bool(left) and left["key"] == self._digest(key)
+            if refused and not rested and refused["key"] == self._digest(key):  # the spare came after the refusal
+                await self._take_spare(connection, key)
+        return spare if self._on_spare[login] else key
+
+    async def _take_spare(self, connection: Connection, key: Tokens) -> None:
+        if self._on_spare.get(connection.login):
+            return
+        self._on_spare[connection.login] = True
+        note = {"key": self._digest(key), "at": self.ports.clock.now()}
+        await self.ports.store.tx(notes.put, f"spare {connection.login}", note)
+        self.ports.tell(f"{connection.name}: the key is refused; from now on the next one is used.")
+
     def _digest(self, tokens: Tokens) -> str:
         return self.ports.store.vault.digest(tokens.access.encode())
 
     async def renew(self, connection: Connection, used: Tokens) -> bool:
         """The vendor does not accept `used`: take a pair somebody else stored meanwhile, or refresh. False when there is no way."""
         auth = connection.system.auth
-        if auth.refresh is None or (auth.tokens_from and auth.tokens_from(connection.settings) is not None):
-            return False  # a key is what it is
+        key = auth.tokens_from(connection.settings) if auth.tokens_from else None
+        if key is not None:  # a key is what it is, unless there is a spare
+            if used.access != key.access or _spare(connection, key) is None:
+                return False
+            await self._take_spare(connection, key)
+            return True
+        if auth.refresh is None:
+            return False
         stored = await self._stored(connection)
         if stored.access == used.access:
             renewed = await self._refresh(connection, stored, forced=True)
@@ -71,7 +106,7 @@ class Logins:
         """Turn a pasted authorization code into a stored token pair. Raises SignInNeeded when the vendor refuses it."""
         redeem = connection.system.auth.redeem
         assert redeem is not None
-        outcome = await self._drive(connection, redeem(connection.settings, code, self.ports.clock.now()))
+        outcome = await self.unsigned(connection, redeem(connection.settings, code, self.ports.clock.now()))
         if not isinstance(outcome, Refreshed):
             reason = outcome.reason if isinstance(outcome, Dead) else "the vendor gave no tokens"
             raise SignInNeeded(
@@ -132,7 +167,7 @@ class Logins:
             raise SignInNeeded(
                 f"{connection.name}: the sign-in has expired.", login=connection.login, remedy=self.remedy(connection)
             )
-        outcome = await self._drive(connection, auth.refresh(connection.settings, stored, now))
+        outcome = await self.unsigned(connection, auth.refresh(connection.settings, stored, now))
         if isinstance(outcome, Refreshed):
             await self.ports.point("token received")
             await self.keep(connection, outcome.tokens)
@@ -146,13 +181,21 @@ class Logins:
             )
         return await self._stored(connection)
 
-    async def _drive(self, connection: Connection, exchange: Exchange[RefreshOutcome]) -> RefreshOutcome:
+    async def unsigned(self, connection: Connection, exchange: Exchange[T]) -> T:
+        """Drive a sign-in exchange: every call goes out once and without a token. Raises what the exchange raises."""
         try:
             call = next(exchange)
             while True:
                 call = exchange.send(await self._bare(connection, call))
         except StopIteration as done:
             return done.value
+
+
+def _spare(connection: Connection, key: Tokens) -> Tokens | None:
+    """The key that comes after this one; None when the settings hold no other."""
+    auth = connection.system.auth
+    spare = auth.spare(connection.settings) if auth.spare else None
+    return None if spare is None or spare.access == key.access else spare
 
 
 def _name(connection: Connection) -> str:

@@ -313,12 +313,27 @@ RefreshOutcome: TypeAlias = Refreshed | StillGood | Dead
 
 
 @dataclass(frozen=True, kw_only=True)
+class MailedCode:
+    """A key that is had with a code by e-mail; both exchanges are sent unsigned.
+
+    `asks`: (name, title, secret) of what the vendor wants to know; the answers are used and never kept. `request` has the
+    code sent, `redeem` gives the settings to keep for it. `advice` says what it means when no e-mail comes.
+    """
+
+    asks: tuple[tuple[str, str, bool], ...]
+    request: Callable[[Any, Mapping[str, str]], Exchange[None]]
+    redeem: Callable[[Any, Mapping[str, str], str], Exchange[dict[str, Json]]]
+    advice: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Auth:
     """How a login signs its requests.
 
     `due` says whether the tokens can be used (`fresh`), must be refreshed first (`refresh`) or are past saving (`dead`).
     `sign_in_url` and `redeem` serve the code flow; a key-only system leaves them None and `tokens_from` turns settings
-    into tokens, or gives None when these settings hold no key. `lapses` tells when stored tokens die by themselves unless
+    into tokens, or gives None when these settings hold no key; `spare` gives the next key, where the settings hold one, to be
+    used from when the vendor refuses the first. `by_mail` is the way to a key by e-mail. `lapses` tells when stored tokens die by themselves unless
     they are used or renewed before, where the vendor says so. `unattended`: then `refresh` gets the first token too, from
     empty Tokens, because nobody has to sign in (client credentials).
     """
@@ -330,6 +345,8 @@ class Auth:
     sign_in_url: Callable[[Any, str], str] | None = None
     redeem: Callable[[Any, str, float], Exchange[RefreshOutcome]] | None = None
     tokens_from: Callable[[Any], Tokens | None] | None = None
+    spare: Callable[[Any], Tokens | None] | None = None
+    by_mail: MailedCode | None = None
     lapses: Callable[[Tokens], float | None] = lambda tokens: None
     unattended: bool = False
     login: Callable[[Any], str] = field(default=lambda settings: "")  # connections with one login share its tokens

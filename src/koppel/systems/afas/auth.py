@@ -6,12 +6,14 @@ first one too. A classic token is not renewable; new ones are had with a code by
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import urlencode
 
 import msgspec
 
 from koppel.model.problem import RetryLater, SetupError, UsageError
+from koppel.model.values import Json
 from koppel.systems.afas import settings as options
 from koppel.systems.afas import wire
 from koppel.systems.afas.settings import Settings
@@ -20,6 +22,7 @@ from koppel.systems.spi import (
     Call,
     Dead,
     Exchange,
+    MailedCode,
     NoReply,
     Refreshed,
     RefreshOutcome,
@@ -37,6 +40,13 @@ def tokens_from(settings: Settings) -> Tokens | None:
     if not settings.token:
         return None
     return Tokens(options.token_for_wire(settings.token), extra={"kind": CLASSIC})
+
+
+def spare(settings: Settings) -> Tokens | None:
+    """The classic token to be used from when AFAS refuses the other; None when there is none."""
+    if not settings.token_next:
+        return None
+    return Tokens(options.token_for_wire(settings.token_next), extra={"kind": CLASSIC})
 
 
 def authorize(settings: Settings, tokens: Tokens, request: Request) -> Request:
@@ -69,6 +79,8 @@ def refresh(settings: Settings, tokens: Tokens, as_of: float) -> Exchange[Refres
 
     Raises RetryLater when the token endpoint gives no usable answer, SetupError when it refuses the client.
     """
+    if not settings.client_id and not settings.token:
+        return Dead("the connection holds neither an OAuth client nor a classic token yet.")
     if not settings.client_id:
         return Dead("A classic token cannot be renewed; make a new one in Profit and put it in the connection.")
     # The secret travels in the body: client_secret_basic exists from Profit 9 only, and two methods at once are refused.
@@ -167,6 +179,39 @@ def _otp(settings: Settings, path: str, body: dict[str, str]) -> Call:
     return Call(request, carries=("otp",), kind=path)
 
 
+_ASKS = (
+    ("api_key", "API key of the app connector", True),
+    ("environment_key", "Environment key (the apiToken of the request)", True),
+    ("user", "User of the app connector, with member number: 12345.name", False),
+)
+
+
+def _mail(settings: Settings, answers: Mapping[str, str]) -> Exchange[None]:
+    if settings.client_id:
+        raise UsageError(
+            "This connection signs in with OAuth; a classic token has no place beside it.",
+            remedy="Make a connection of its own for the token, or stay with OAuth: it is the way that lasts.",
+        )
+    yield from otp_request(settings, **_answered(answers))
+
+
+def _redeem_mailed(settings: Settings, answers: Mapping[str, str], code: str) -> Exchange[dict[str, Json]]:
+    token = yield from otp_validate(settings, **_answered(answers), code=code)
+    return {"token": token}
+
+
+def _answered(answers: Mapping[str, str]) -> dict[str, str]:
+    return {name: answers[name].strip() for name, _, _ in _ASKS}
+
+
+BY_MAIL = MailedCode(
+    asks=_ASKS,
+    request=_mail,
+    redeem=_redeem_mailed,
+    advice="AFAS answers alike when a key or the user is wrong. No e-mail within a few minutes means that one of them is.",
+)
+
+
 def _login(settings: Settings) -> str:
     return options.login(settings)
 
@@ -177,6 +222,8 @@ AUTH = Auth(
     due=due,
     refresh=refresh,
     tokens_from=tokens_from,
+    spare=spare,
+    by_mail=BY_MAIL,
     unattended=True,
     login=_login,
 )

@@ -33,7 +33,8 @@ _CONNECTOR = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One connection's settings. Either `token` (classic) or `client_id` and `client_secret` (OAuth) signs the calls.
+    """One connection's settings. Either `token` (classic) or `client_id` and `client_secret` (OAuth) signs the calls;
+    neither is there yet while a token is being asked for by e-mail.
 
     Raises ValueError for what cannot be right; its text never shows a secret.
     """
@@ -73,6 +74,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             description="Only without OAuth: the whole <token>…</token>, its data part alone, or the base64 of it. "
             "Classic tokens end in 2027.",
             extra={"secret": True, "order": 5},
+        ),
+    ] = ""
+    token_next: Annotated[
+        str,
+        Meta(
+            title="Next classic token",
+            description="To change tokens without a gap: used from when AFAS refuses the other one.",
+            extra={"secret": True, "advanced": True, "order": 5},
         ),
     ] = ""
     base_url: Annotated[
@@ -173,10 +182,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"language {self.language!r} is none of {', '.join(LANGUAGES)}")
         if bool(self.client_id) != bool(self.client_secret):
             raise ValueError("client_id and client_secret belong together: one of the two is missing")
-        if bool(self.token) == bool(self.client_id):
+        if self.token and self.client_id:
             raise ValueError("give either a classic token, or client_id and client_secret")
-        if self.token:
-            token_xml(self.token)
+        if self.token_next and not self.token:
+            raise ValueError("token_next follows a token, and there is none")
+        for token in filter(None, (self.token, self.token_next)):
+            token_xml(token)
         pairs(self.columns)
         if len(pairs(self.addresses_only)) > 1:
             raise ValueError("addresses_only takes one column=value")
@@ -186,7 +197,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __repr__(self) -> str:
         # Secrets stay out of logs and tracebacks (law 12).
-        how = "OAuth" if self.client_id else "classic token"
+        how = "OAuth" if self.client_id else "classic token" if self.token else "no token yet"
         return f"Settings(base={base(self)!r}, {how}, debtors={self.debtors!r})"
 
 

@@ -61,7 +61,8 @@ def test_an_address_of_its_own_goes_before_the_member_number():
     ("given", "said"),
     [
         ({"member": "1234", "token": XML}, "five-digit"),
-        ({"member": "12345"}, "either a classic token"),
+        ({"member": "12345", "token": XML, "token_next": "x"}, "neither"),
+        ({"member": "12345", "token_next": XML}, "follows a token"),
         ({"member": "12345", "token": XML, "client_id": "a", "client_secret": "b"}, "either a classic token"),
         ({"member": "12345", "client_id": "a"}, "belong together"),
         ({"member": "12345", "token": XML, "environment": "live"}, "none of"),
