@@ -46,6 +46,7 @@ class Frame:
     again: list[tuple[Due, float | None]] = field(default_factory=list)
     sources: Mapping[str, Connection] = field(default_factory=dict)
     named: int = 0
+    held: set[tuple[SideName, str, str]] = field(default_factory=set)
 
     def ref(self, side: SideName, native: str) -> Ref:
         """The full reference of a record."""

@@ -17,7 +17,7 @@ from koppel.engine.named import named_by_right
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.send import Sender
-from koppel.engine.settle import anchor_of
+from koppel.engine.settle import anchor_of, anchor_side
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import Problem, UsageError
@@ -69,6 +69,7 @@ class Pass:
         self.looked: dict[SideName, list[str]] = {"left": [], "right": []}
         self.restoring = False
         self.absent_problems: dict[str, Problem] = {}
+        self.wished: set[str] = set()
 
     # --- 1. take in -----------------------------------------------------------------------------------------------
 
@@ -152,12 +153,14 @@ class Pass:
         asked: dict[str, str] = {}
         for entry in due.ready(db, flow.id, at=now):
             side = _side(entry.side)
+            self.wished.add(entry.native)
             if entry.native not in found[side]:
                 found[side].append(entry.native)
             if side == "left":
                 asked[entry.native] = entry.why
         for item in work.ready_to_retry(db, flow.id, at=now):
             side = _side(item.side)
+            self.wished.add(item.native)
             if item.native not in found[side]:
                 found[side].append(item.native)
             if side == "left" and item.op is None:  # what the vendor refused was read well: it is only sent again
@@ -395,7 +398,7 @@ class Pass:
     async def plan(self, dirty: dict[SideName, list[str]]) -> tuple[Plan, list[View]]:
         """Decide and lower everything due."""
         steps, views = await self.decide(dirty)
-        planned = await self.lower(steps)
+        planned = await self.ports.store.tx(self._not_refused_before, await self.lower(steps))
         known: dict[SideName, int] = {
             side: await self.ports.store.tx(observations.population, self.frame.streams[side].id) for side in SIDES
         }
@@ -420,6 +423,25 @@ class Pass:
             unchanged=sum(1 for view in views if view.own.native not in touched),
         )
         return made, views
+
+    def _not_refused_before(self, db: Db, planned: tuple[Planned, ...]) -> tuple[Planned, ...]:
+        """Without operations the vendor refused already, about which nothing has changed since and nobody wished a retry."""
+        sides = {side: [anchor_of(p.step) for p in planned if anchor_side(p.step) == side] for side in SIDES}
+        refused = {
+            (side, item.native): item
+            for side in SIDES
+            for item in work.about(db, self.flow.id, side, sides[side])
+            if item.list == "parked" and item.state == "open" and item.op
+        }
+        kept: list[Planned] = []
+        for p in planned:
+            about = (anchor_side(p.step), anchor_of(p.step))
+            item = refused.get(about)
+            if item is None or about[1] in self.wished or item.body.get("identity") != p.id:
+                kept.append(p)
+            else:
+                self.frame.held.add((*about, item.field))
+        return tuple(kept)
 
 
 def _renumbers(step: Step) -> bool:

@@ -400,6 +400,7 @@ def settle_receipt(
         "right": step.right,
         "values": step.values,
         "before": step.before,
+        "identity": planned.id,
     }
     work.put(
         db,
@@ -508,7 +509,7 @@ def settle_views(
 ) -> None:
     """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way
     or they were asked for again after `upto`; work items whose cause is gone are closed."""
-    still = {(anchor_side(s), anchor_of(s), _item_field(s)) for s in steps if s.kind in ("ask", "park")}
+    still = {(anchor_side(s), anchor_of(s), _item_field(s)) for s in steps if s.kind in ("ask", "park")} | frame.held
     again, frame.again = frame.again, []
     unsettled = {(entry.side, entry.native) for entry, not_before in again if not_before is None}
     outside = {

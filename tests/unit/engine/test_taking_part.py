@@ -68,3 +68,23 @@ def test_what_was_unlinked_is_made_again_when_it_is_taken_in_anew(make_desk: Any
     desk.take("00100104")
     desk.sync()
     assert len(desk.accounts("00100104")) == 1
+
+
+def test_what_the_vendor_refused_is_not_sent_again_until_something_changed_or_somebody_wishes_it(make_desk: Any) -> None:
+    desk = make_desk(companies=12)
+    desk.exact("settings", refuse={"00100104": "Verplicht: Betalingsconditie"})
+    desk.take("00100104")
+    desk.sync(only=("00100104",))  # the flow's position does not move: the record stays news for the next run
+    assert len(desk.parked()) == 1
+    desk.host.reset_calls()
+    desk.sync()
+    assert desk.count("exact", "POST", "crm/") == 0
+    assert len(desk.parked()) == 1
+    desk.kvk("edit", kvk="00100104", set={"name": "Boekhandel Anders", "statutory_name": "Boekhandel Anders B.V."})
+    desk.sync(refresh=True)
+    desk.take("00100104")
+    desk.exact("settings", refuse={})
+    desk.later(90000.0)
+    desk.sync()
+    assert len(desk.accounts("00100104")) == 1
+    assert desk.parked() == []
