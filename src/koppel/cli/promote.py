@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from koppel.cli.terminal import DONE, LEFT_OVER, Terminal, command
+from koppel.cli.terminal import DONE, LEFT_OVER, Terminal, Unbroken, command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -69,8 +69,7 @@ def _human(found: Promotion, copied: tuple[str, ...], *, yes: bool) -> Iterator[
     for flow in found.flows:
         yield f"  {flow.id} ({flow.file}): {words[flow.state]}"
         for line in flow.diff.splitlines() if flow.state == "changed" else ():
-            style = {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "")
-            yield Text(f"    {line}", style)
+            yield Unbroken(f"    {line}")
     yield ""
     for obstacle in found.obstacles:
         yield Text(f"In the way: {obstacle}", "bold red")
@@ -78,7 +77,8 @@ def _human(found: Promotion, copied: tuple[str, ...], *, yes: bool) -> Iterator[
         yield Text(f"Copied: {', '.join(copied)}." if copied else "Nothing had to be copied.", "bold")
     elif found.pending:
         again = f"koppel promote {found.test} {found.production} --yes"
-        yield Text(f"Nothing was copied yet. To do it: {again}", "bold")
+        yield Text("Nothing was copied yet. To do it:", "bold")
+        yield Unbroken(f"  {again}")
     else:
         yield Text("Nothing has to be copied.", "bold")
     yield "Links, agreed values and cursors are never copied: production looks for itself, and its first plan shows what it found."

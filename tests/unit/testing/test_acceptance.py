@@ -137,6 +137,23 @@ def test_a_step_that_cannot_be_played_fails_the_file_by_its_line(tmp_path):
     assert "0 open questions" in report.broke_off
 
 
+def test_a_kill_that_never_happens_is_no_step(tmp_path):
+    text = INTAKE.replace('{ verb = "sync" }', '{ verb = "kill_at", flow = "kvk-exact", point = "no such point" }')
+    report = play(read_script(written(tmp_path, text + "[step.expect]\n")))
+    assert not report.ok
+    assert "never came by 'no such point'" in report.broke_off
+
+
+def test_the_guide_names_every_verb_and_its_example_plays(tmp_path):
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "acceptance.md").read_text(encoding="utf-8")
+    assert [verb for verb in VERBS if f"`{verb}`" not in guide] == []
+    example = tmp_path / "example.toml"
+    example.write_text(guide.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    report = play(read_script(example))
+    assert wrong(report) == []
+    assert report.ok
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [

@@ -191,9 +191,12 @@ class Stage:
     def _kill(self, action: words.KillAt) -> None:
         command = [sys.executable, "-m", "koppel.testing.child", str(self.folder), action.flow, action.point, str(action.nth)]  # fmt: skip
         done = subprocess.run(command, check=False, capture_output=True, timeout=CHILD_SECONDS, text=True)  # noqa: S603 - our own module
-        killed = done.returncode == -signal.SIGKILL
-        state = "killed" if killed else "done" if done.returncode == 0 else "failed"
-        self.ran.append(Ran(action.flow, state, f"ended by SIGKILL at {action.point!r}" if killed else done.stderr))
+        if done.returncode != -signal.SIGKILL:
+            raise UsageError(
+                f"kill_at: the run of {action.flow} never came by {action.point!r} for the {action.nth}. time; it ended by itself"
+                f"{f': {done.stderr.strip()}' if done.stderr.strip() else ''}."
+            )
+        self.ran.append(Ran(action.flow, "killed", f"ended by SIGKILL at {action.point!r}"))
 
     def _person_edits(self, action: words.PersonEdits) -> None:
         rows = [row for row in self.rows(action.at, action.kvk) if holds(row, action.where)]
