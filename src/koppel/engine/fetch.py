@@ -23,6 +23,7 @@ from koppel.store.vault import canonical
 from koppel.systems.spi import Absent, Finding, Found, Item, Page, Query, Resource, Unknown
 
 LEASE_SECONDS = 300.0
+RESTARTS = 3  # a stream that is renumbered more often while it is read is left in peace for a while
 HINT_WAIT = 600.0  # a hinted record that cannot be looked up now is asked for again after this long
 READER_PATIENCE = 30.0  # another flow reading the same stream is soon done
 
@@ -78,8 +79,9 @@ async def _read_on(
         page = await sender.run(connection, resource.pages(site, Query(cursor=stream.cursor, next=stream.next)))
         if page.restart:
             restarts += 1
-            if restarts > 1:
-                raise Bug(f"{stream.name} asks for a restart again and again")
+            if restarts > RESTARTS:
+                at = ports.clock.now() + HINT_WAIT
+                raise RetryLater(f"{stream.name} is being renumbered again and again; nothing is lost.", at=at)
             ports.tell(f"{stream.name}: the vendor renumbered its records; reading all of them again")
             await ports.store.tx(streams.begin_scan, stream.id)
             stream = await ports.store.tx(streams.get, stream.id)
