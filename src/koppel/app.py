@@ -73,7 +73,7 @@ from koppel.store.store import Store, open_store
 from koppel.store.trail import Broken, Head, Recorded
 from koppel.store.vault import Vault, create_key, read_key
 from koppel.systems import registry
-from koppel.systems.spi import Absent, MailedCode, Query, Resource, System, Unknown
+from koppel.systems.spi import Absent, MailedCode, Query, Remark, Resource, System, Unknown
 
 T = TypeVar("T")
 
@@ -508,6 +508,8 @@ class Workspace:
         from koppel.mapping.positions import locate  # noqa: PLC0415 - only a check needs places
 
         cans, own = {}, {}
+        positions = locate(loaded.text, file=loaded.file)
+        found: list[FlowProblem] = []
         for side in _SIDES:
             end = flow.endpoint(side)
             config = self.config.connections.get(end.connection)
@@ -538,15 +540,37 @@ class Workspace:
                     )
                 ]
             if live:
-                own[side] = self.own_fields(end.connection)
-        return check_flow(
+                place = positions.value(side)
+                said = [
+                    FlowProblem(
+                        loaded.file, place.line, place.column, remark.code, f"{end.connection}: {remark.text.rstrip('.')}",
+                        remark.remedy, "warning" if remark.ends_at else "error",
+                    )
+                    for remark in self._remarks(end.connection)
+                    if remark.level == "attention"
+                ]  # fmt: skip
+                found += said
+                try:
+                    own[side] = self.own_fields(end.connection)
+                except SetupError:
+                    if not has_errors(said):  # what was said just now is why
+                        raise
+        found += check_flow(
             flow,
             left=cans["left"],
             right=cans["right"],
-            positions=locate(loaded.text, file=loaded.file),
+            positions=positions,
             own_fields=own or None,
             entity=flow.entity,
             transforms=self.transforms,
+        )
+        return found
+
+    def _remarks(self, name: str) -> tuple[Remark, ...]:
+        """What the vendor says of this account, asked now: rights and connectors that are missing, tokens that end."""
+        connection = self.connection(name)
+        return self._with_ports(
+            lambda ports: Sender(ports).run(connection, connection.system.status(connection.site(ports.clock.now())))
         )
 
     def document(self, flow_id: str, *, language: str = "en") -> str:

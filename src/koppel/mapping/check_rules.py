@@ -47,7 +47,8 @@ def _check_writable(check: Check, rule: FieldRule, side: SideName, target: Field
     can, place = check.cans[side], check.of_rule(rule)
     if target.writable == "never" or not (can.create or can.update):
         hint = "leave it out" if rule.from_side else f'write owner = "{side}"'
-        check.say(place, "not-writable", f"{check.name(side)} does not let {rule.path!r} be written", hint)
+        why = f": {target.note.rstrip('.')}" if target.note else ""
+        check.say(place, "not-writable", f"{check.name(side)} does not let {rule.path!r} be written{why}", hint)
     elif rule.when != "create" and (target.writable == "create" or not can.update):
         message = f"{check.name(side)} takes {rule.path!r} only when a record is created"
         check.say(place, "create-only", message, 'write when = "create"')

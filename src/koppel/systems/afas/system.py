@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -158,19 +159,30 @@ def debtor_fields(site: Site) -> Exchange[tuple[Field, ...]]:
     apart = yield from _described(site, "update", "KnOrganisation")
     found = {field.path: field for field in fields.OWN}
     if described is not None:
-        found = {path: field for path, field in found.items() if not _writable(field) or _names_apart(field)}
+        inner = _below(described, "KnOrganisation")
+        found = {
+            path: _unknown(field) if _writable(field) and not _names_apart(field) else field
+            for path, field in found.items()
+        }
         found |= {field.path: field for field in _written(described, "")}
-        inner = next(
-            (_row(each) for each in described.get("objects") or () if _row(each).get("name") == "KnOrganisation"), None
-        )
         found |= {field.path: field for field in _written(inner or {}, fields.ORGANISATION)}
+        address = _below(inner or {}, "KnBasicAddressAdr")
+        for field in fields.CANONICAL:
+            level = address if field.path == "address" else inner if field.path in fields.ON_ORGANISATION else described
+            names = _field_ids(level)
+            if names and _writable(field) and not names.issuperset(field.vendor):
+                found[field.path] = _unknown(field, names)
     if apart is not None:
-        found = {path: field for path, field in found.items() if not _names_apart(field)}
+        found = {path: _unknown(field) if _names_apart(field) else field for path, field in found.items()}
         only = [f for f in _written(apart, fields.ORGANISATION) if _names_apart(f)]
         found |= {field.path: field for field in only}
     if shown is not None:
         columns = {str(_row(each).get("id", "")): _row(each) for each in shown.get("fields") or ()}
-        found = {path: field for path, field in found.items() if _writable(field) or fields.column(path) in columns}
+        found = {
+            path: field
+            for path, field in found.items()
+            if _writable(fields.BY_PATH.get(path, field)) or fields.column(path) in columns
+        }
         mapped = {*fields.COLUMNS.values(), *fields.OWN_COLUMNS.values(), *codec.LINES, *fields.PRIVATE}
         for name, column in columns.items():
             if name and name not in mapped and name not in found:
@@ -183,6 +195,23 @@ def _described(site: Site, *path: str) -> Exchange[Row | None]:
         return wire.read_object((yield wire.metainfo(site.settings, *path)))
     except Unreadable:
         return None
+
+
+def _below(described: Row, name: str) -> Row | None:
+    """The nested object of that name in a connector's description."""
+    return next((_row(each) for each in described.get("objects") or () if _row(each).get("name") == name), None)
+
+
+def _field_ids(described: Row | None) -> frozenset[str]:
+    shown = (described or {}).get("fields") or ()
+    return frozenset(str(_row(each).get("fieldId", "")) for each in shown)
+
+
+def _unknown(field: Field, names: frozenset[str] = frozenset()) -> Field:
+    """A field that this environment's UpdateConnector does not have: sending it is answered with a 500."""
+    lacking = ", ".join(name.removeprefix(fields.ORGANISATION) for name in field.vendor if name not in names)
+    note = f"the UpdateConnector of this environment has no {lacking}; add it in Profit"
+    return replace(field, writable="never", required=False, note=note)
 
 
 def _writable(field: Field) -> bool:

@@ -142,7 +142,8 @@ def test_free_fields_come_from_both_descriptions():
     assert found[free].note == "Klantgroep"
     assert found[f"KnOrganisation/{free}"].kind == "bool"
     assert found["Klantgroep"].writable == "never"
-    assert "PaCd" not in found, "what this environment does not describe is not offered"
+    assert found["PaCd"].writable == "never", "what this environment does not describe is not written"
+    assert "no PaCd" in found["PaCd"].note
 
 
 # --- a debtor as a company --------------------------------------------------------------------------------------------
