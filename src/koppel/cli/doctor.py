@@ -29,9 +29,10 @@ def doctor(
         str | None, typer.Argument(metavar="[CONNECTION]", help="One connection (default: all of them).")
     ] = None,
 ) -> int:
-    """Look at connections: sign-in, rights, fields, rows that went missing, budgets, clock.
+    """Look at connections and say what must be mended.
 
-    Asks little and nothing that costs, writes nothing. Exits with 1 when somebody must act.
+    That is: sign-in, rights, fields, rows that went missing, budgets and clock. Asks little
+    and nothing that costs, writes nothing. Exits with 1 when somebody must act.
 
     Example: koppel doctor books-nl
              koppel doctor --json
