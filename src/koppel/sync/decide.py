@@ -299,7 +299,9 @@ def _by_missing_rule(policy: Policy, view: View, linked: Linked, *, gone: SideNa
     answer = _answer(view, linked, "missing")
     rule = answer if answer in possible else rule
     because = {"": f"gone on the {gone}"}
-    if rule == "unlink":  # the field says why: what stays is left alone from then on, or it would be made again over there
+    if (
+        rule == "unlink"
+    ):  # the field says why: what stays is left alone from then on, or it would be made again over there
         return Step("unlink", stays, left, right, label=label, because=because, field="missing")
     if rule == "archive" and rule in possible:
         return Step("archive", stays, left, right, label=label, because=because)
