@@ -150,12 +150,17 @@ def take_items(
     *,
     at: float,
     notice: bool = False,
+    asked_at: float | None = None,
 ) -> Taken:
     """Decode and store items; those whose raw content is as last time are only marked as seen.
 
-    `notice` records what was changed there in linked records and belongs to no flow.
+    `notice` records what was changed there in linked records and belongs to no flow. `asked_at`: when an answer beside the
+    listing was asked for; what was read of its record since is at least as new, and its change would not be listed again.
     """
     assert resource.decode is not None or not items
+    if asked_at is not None:
+        newer = observations.seen_since(db, stream.id, [item.native for item in items], asked_at)
+        items = [item for item in items if item.native not in newer]
     digests = {
         item.native: db.vault.digest(canonical([item.fields, list(connection.own.get(resource.name, ()))]))
         for item in items
@@ -234,9 +239,10 @@ async def look_up(
     find = resource.find
 
     async def ask(number: int, part: tuple[str, ...]) -> dict[str, Finding]:
-        answers = await sender.run(connection, find(connection.site(ports.clock.now(), resource.name), kind, part))
+        asked_at = ports.clock.now()
+        answers = await sender.run(connection, find(connection.site(asked_at, resource.name), kind, part))
         await ports.point("look-up received")
-        await ports.store.tx(_store_findings, connection, resource, kind, answers, ports.clock.now())
+        await ports.store.tx(_store_findings, connection, resource, kind, answers, ports.clock.now(), asked_at)
         await ports.point("look-up stored")
         if len(parts) > 20 and (number + 1) % 20 == 0:
             ports.tell(f"{connection.name}: {min((number + 1) * size, len(values))} of {len(values)} looked up")
@@ -251,11 +257,17 @@ async def look_up(
 
 
 def _store_findings(
-    db: Db, connection: Connection, resource: Resource, kind: str, answers: dict[str, Finding], at: float
+    db: Db,
+    connection: Connection,
+    resource: Resource,
+    kind: str,
+    answers: dict[str, Finding],
+    at: float,
+    asked_at: float,
 ) -> None:
     stream = streams.ensure(db, connection.name, resource.name)
     items = {item.native: item for answer in answers.values() if isinstance(answer, Found) for item in answer.items}
-    take_items(db, connection, resource, stream, list(items.values()), at=at)
+    take_items(db, connection, resource, stream, list(items.values()), at=at, asked_at=asked_at)
     if kind == "native":
         hints.done(db, stream.id, [native for native, answer in answers.items() if not isinstance(answer, Unknown)])
         absent = [

@@ -381,10 +381,11 @@ def settle_receipt(
         if receipt.problem is not None and receipt.problem.status not in OUTAGES:
             intents.note_answer(db, receipt.op, as_json(receipt.problem))
         return "unknown"
+    sent_at = None if probed else intents.sent_at(db, receipt.op)
     if not intents.close(db, [receipt.op]):
         return "stale"  # settled by whoever took over
     if receipt.status == "done":
-        _settle_done(db, frame, hand, step, receipt, probed=probed)
+        _settle_done(db, frame, hand, step, receipt, probed=probed, sent_at=sent_at)
         return "done"
     anchor = anchor_of(step)
     if receipt.status == "stale":
@@ -429,7 +430,9 @@ def settle_receipt(
     return "refused"
 
 
-def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt, *, probed: bool) -> None:
+def _settle_done(
+    db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt, *, probed: bool, sent_at: float | None
+) -> None:
     native = receipt.native or step.target
     assert native is not None, "a receipt that is done names its record"
     if receipt.item is not None:
@@ -440,6 +443,7 @@ def _settle_done(db: Db, frame: Frame, hand: Hand, step: Step, receipt: Receipt,
             frame.streams[step.side],
             [receipt.item],
             at=hand.at,
+            asked_at=sent_at,
         )
     left, right = (native, step.right) if step.side == "left" else (step.left, native)
     assert left is not None and right is not None  # noqa: PT018 - a write has both: it came from somewhere

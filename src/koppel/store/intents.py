@@ -60,6 +60,11 @@ def open_intents(db: Db, intents: Sequence[Intent]) -> None:
     db.run(f"insert into intents ({names}) select {names} from {db.table(columns)} where true", rows=as_rows(rows))
 
 
+def sent_at(db: Db, op: str) -> float | None:
+    """When the call of an open operation left (or was about to); None when it is not open."""
+    return db.scalar("select coalesce(sent_at, opened_at) from intents where op = :op", op=op)
+
+
 def departs(db: Db, ops: Iterable[str], *, at: float) -> int:
     """Their call leaves now: an effect is to be expected from then on. Returns how many are still open."""
     return db.run(

@@ -270,6 +270,12 @@ def vanished(db: Db, stream: int) -> tuple[int, int]:
     return db.scalar(gone, s=stream), db.scalar(gone + linked, s=stream)
 
 
+def seen_since(db: Db, stream: int, natives: Iterable[str], at: float) -> set[str]:
+    """Those of `natives` that were seen after `at`."""
+    find = f"select native from observations where stream = :s and seen_at > :at and native in (select v from {db.values()})"
+    return {row[0] for row in db.rows(find, s=stream, at=at, list=as_list(natives))}
+
+
 def older_than(db: Db, stream: int, natives: Iterable[str], at: float) -> list[str]:
     """Those of `natives` last seen before `at`."""
     return [
