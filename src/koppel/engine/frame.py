@@ -220,8 +220,14 @@ class Loader:
         made: list[View] = []
         for native in natives:
             mine = own.get(native)
+            unread = mine is None and native not in frame.unfound
+            if unread and frame.listable(anchor):
+                continue  # named before it was ever listed: it comes with its stream, or does not exist
             side = side_of(frame, anchor, mine) if mine else Side(native, {}, "", label=native, gone=False)
             member = members.get(native)
+            unseen = tuple(
+                p.native for p in (partners.get(member.subject, []) if member else []) if p.native not in far_seen
+            )
             linked = [
                 Linked(
                     side_of(frame, far, far_seen[p.native]),
@@ -255,10 +261,13 @@ class Loader:
                     ),
                     absence_known=frame.streams[far].complete_at is not None
                     or all(key in frame.absent[far] for key in side.keys),
-                    waiting=self._waiting(anchor, native, paired)
+                    waiting=unread
+                    or bool(unseen)
+                    or self._waiting(anchor, native, paired)
                     or (near_stream in self.unclear and not side.keys and member is None),
                     answers={item.field: item.answer for item in items.get(native, ()) if item.state == "answered"},
                     unfound=frame.unfound.get(native) if anchor == "left" else None,
+                    unseen=unseen,
                 )
             )
         return made

@@ -295,6 +295,8 @@ class Pass:
 
     async def _decide_part(self, part: dict[SideName, list[str]]) -> tuple[list[Step], list[View]]:
         views = await self.ports.store.tx(_load, self.frame, part)
+        if await self._look_for_unseen(views):
+            views = await self.ports.store.tx(_load, self.frame, part)
         steps, needs = self._decided(views)
         if needs:
             await self._ask_for(needs)
@@ -308,6 +310,24 @@ class Pass:
             steps += more
             views = [view for view in views if view.own.native not in {need.native for need in needs}] + anew
         return steps, views
+
+    async def _look_for_unseen(self, views: Sequence[View]) -> bool:
+        """Ask by id for counterparts that were made so long ago that they must show by now: somebody may have removed them
+        before they were ever seen. Whether any was asked for."""
+        asked = False
+        for anchor in SIDES:
+            far = other(anchor)
+            connection, resource = self.frame.connections[far], self.frame.resources[far]
+            unseen = sorted({native for view in views if view.anchor == anchor for native in view.unseen})
+            if not unseen or resource.find is None or "native" not in resource.can.find:
+                continue
+            shown_by = self.ports.clock.now() - resource.can.settles_after - self.ports.timeout
+            old = await self.ports.store.tx(subjects.joined_before, self.frame.streams[far].id, unseen, shown_by)
+            if old:
+                await look_up(self.ports, self.sender, connection, resource, "native", old)
+                refresh(self.ports, self.frame)
+                asked = True
+        return asked
 
     def _decided(self, views: Sequence[View]) -> tuple[list[Step], list[Need]]:
         steps: list[Step] = []

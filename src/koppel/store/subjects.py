@@ -116,6 +116,12 @@ def of_subjects(db: Db, stream: int, ids: Iterable[str]) -> dict[str, list[Membe
     return found
 
 
+def joined_before(db: Db, stream: int, natives: Iterable[str], at: float) -> list[str]:
+    """Those of `natives` that became members before `at`."""
+    find = f"select native from members where stream = :s and begun < :at and native in (select v from {db.values()})"
+    return [row[0] for row in db.rows(find + " order by native", s=stream, at=at, list=as_list(natives))]
+
+
 def linked_natives(db: Db, stream: int) -> list[str]:
     """Every record of a stream that belongs to a subject."""
     return [row[0] for row in db.rows("select native from members where stream = :s order by native", s=stream)]

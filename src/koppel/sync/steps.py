@@ -60,7 +60,7 @@ class View(msgspec.Struct, frozen=True):
     records of the counterpart side sharing a strong key, `twins` labels of other records of *this* side sharing one.
     `absence_known`: what the store does not show on the other side surely does not exist there. `waiting`: an operation
     about it is in doubt. `answers`: what a person decided, by field ("" = the match; `<right id> <field>` for one of several).
-    `unfound`: why the record could not be read this time.
+    `unfound`: why the record could not be read this time. `unseen`: counterparts that were made and never shown since.
     """
 
     anchor: SideName
@@ -72,6 +72,7 @@ class View(msgspec.Struct, frozen=True):
     waiting: bool = False
     answers: dict[str, Json] = {}
     unfound: Problem | None = None
+    unseen: tuple[str, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
