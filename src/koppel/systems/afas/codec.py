@@ -15,6 +15,7 @@ import msgspec
 
 from koppel.formats import InvalidNumber, kvk, postcode, vat
 from koppel.model.address import Address
+from koppel.model.address_line import house_number_line, is_po_box, split_line, suffix_form
 from koppel.model.problem import Problem
 from koppel.model.values import Json
 
@@ -189,64 +190,10 @@ def iso_country(shown: str | None, *, coded: bool) -> str | None:
 
 # --- addresses ----------------------------------------------------------------------------------------------------
 
-_PO_BOX = re.compile(r"(?:postbus|p\.?\s?o\.?\s?box)\s+(?P<number>\d{1,6})", re.IGNORECASE)
-# The last number that stands apart is the house number: "Plein 1940 12" is number 12 of the Plein 1940.
-_STREET = re.compile(
-    r"(?P<street>.*\S)\s+(?P<number>[1-9]\d{0,4})(?P<suffix>(?:\s*[-/]?\s*[A-Za-z]{1,4}(?![A-Za-z])|\s*[-/]\s*\d{1,4})*)"
-)
 _POSTCODE_CITY = re.compile(r"(?P<postcode>[1-9]\d{3}\s?[A-Za-z]{2})\s+(?P<city>\S.*)")
-_PARTS = re.compile(r"[A-Za-z]+|\d+")
-_ROMAN = re.compile(r"[ivx]+", re.IGNORECASE)
 
 LINES = ("AdressLine1", "AdressLine3", "AdressLine4")  # [sic] in Profit_Debtor
 PARTS = "Address"  # under which an item keeps the parts that another feed gave
-
-
-def split_line(line: str) -> Address | None:
-    """Street, number and suffix of a Dutch address line, or its P.O. box; None when no house number stands in it.
-
-    >>> split_line("Plein 1940 12a-2").first_line()
-    'Plein 1940 12 A-2'
-    >>> split_line("Postbus 90").po_box
-    '90'
-    >>> split_line("Kasteel De Hooge Vuursche") is None
-    True
-    """
-    plain = " ".join(line.split())
-    box = _PO_BOX.fullmatch(plain)
-    if box is not None:
-        return Address(po_box=box["number"])
-    found = _STREET.fullmatch(plain)
-    if found is None:
-        return None
-    return Address(street=found["street"], number=found["number"], suffix=suffix_form(found["suffix"]) or None)
-
-
-def suffix_form(suffix: str | None) -> str:
-    """One spelling for every way to write a house-number suffix, so that spelling is never a difference.
-
-    >>> [suffix_form(spelling) for spelling in ("a2", "A 2", "-a-2", "BIS", "ii")]
-    ['A-2', 'A-2', 'A-2', 'bis', 'II']
-    """
-    written = ""
-    for part in _PARTS.findall(suffix or ""):
-        shown = part if part.isdigit() else _letters(part)
-        written += shown if not written else f"{'-' if shown.isdigit() else ' '}{shown}"
-    return written
-
-
-def _letters(part: str) -> str:
-    return part.upper() if len(part) == 1 or _ROMAN.fullmatch(part) else part.lower()
-
-
-def _line(address: Address) -> str:
-    """The street line in one spelling: `Dorpsstraat 12 A`, `Dorpsstraat 12-2`, `Postbus 90`."""
-    if address.po_box:
-        return f"Postbus {address.po_box}"
-    suffix = suffix_form(address.suffix)
-    joint = "" if not suffix else "-" if suffix[0].isdigit() else " "
-    number = f"{address.number or ''}{joint}{suffix}".strip()
-    return " ".join(part for part in (" ".join((address.street or "").split()), number) if part)
 
 
 _NUMBERED = re.compile(r"(?P<street>.*?\S)\s+(?P<tail>\d{1,5}(?:[\s/-]*(?:[A-Za-z]{1,4}(?![A-Za-z])|\d{1,5}))*)")
@@ -259,7 +206,7 @@ def _comparable(line: str) -> str:
     {"'t Zand 289-2"}
     """
     plain = " ".join(line.split())
-    found = None if _PO_BOX.fullmatch(plain) else _NUMBERED.fullmatch(plain)
+    found = None if is_po_box(plain) else _NUMBERED.fullmatch(plain)
     return f"{found['street']} {suffix_form(found['tail'])}" if found else plain
 
 
@@ -345,7 +292,7 @@ def address_form(value: Json) -> Json:
                 "country": country,
             }
         )
-    shown_line = _comparable(_line(address))
+    shown_line = _comparable(house_number_line(address))
     if country != "NL":
         place = " ".join(part for part in (text(address.postcode), text(address.city)) if part)
         return _folded({"line": shown_line, "city": place or None, "country": country})

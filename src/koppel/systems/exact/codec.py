@@ -16,6 +16,7 @@ import msgspec
 
 from koppel.formats import InvalidNumber, kvk, postcode, rsin, vat
 from koppel.model.address import Address
+from koppel.model.address_line import house_number_line, split_line
 from koppel.model.company import Role
 from koppel.model.problem import Problem
 from koppel.model.values import Json
@@ -92,61 +93,6 @@ def lines(value: Json) -> str | None:
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------
-
-_PO_BOX = re.compile(r"(?:postbus|p\.?\s?o\.?\s?box|pb\.?)\s+(?P<number>\d{1,6})", re.IGNORECASE)
-# The last number that stands apart is the house number: "Plein 1940 12" is number 12 of the Plein 1940.
-_STREET = re.compile(
-    r"(?P<street>.*\S)\s+(?P<number>[1-9]\d{0,4})(?P<suffix>(?:\s*[-/]?\s*[A-Za-z]{1,4}(?![A-Za-z])|\s*[-/]\s*\d{1,4})*)"
-)
-_PARTS = re.compile(r"[A-Za-z]+|\d+")
-_ROMAN = re.compile(r"[ivx]+", re.IGNORECASE)
-
-
-def split_line(line: str) -> Address | None:
-    """Street, number and suffix of a Dutch address line, or its P.O. box; None when no house number stands in it.
-
-    >>> split_line("Plein 1940 12a-2").first_line()
-    'Plein 1940 12 A-2'
-    >>> split_line("Postbus 90").po_box
-    '90'
-    >>> split_line("Kasteel De Hooge Vuursche") is None
-    True
-    """
-    plain = " ".join(line.split())
-    box = _PO_BOX.fullmatch(plain)
-    if box is not None:
-        return Address(po_box=box["number"])
-    found = _STREET.fullmatch(plain)
-    if found is None:
-        return None
-    return Address(street=found["street"], number=found["number"], suffix=suffix_form(found["suffix"]) or None)
-
-
-def suffix_form(suffix: str | None) -> str:
-    """One spelling for every way to write a house-number suffix, so that spelling is never a difference.
-
-    >>> [suffix_form(spelling) for spelling in ("a2", "A 2", "-a-2", "BIS", "ii")]
-    ['A-2', 'A-2', 'A-2', 'bis', 'II']
-    """
-    written = ""
-    for part in _PARTS.findall(suffix or ""):
-        shown = part if part.isdigit() else _letters(part)
-        written += shown if not written else f"{'-' if shown.isdigit() else ' '}{shown}"
-    return written
-
-
-def _letters(part: str) -> str:
-    return part.upper() if len(part) == 1 or _ROMAN.fullmatch(part) else part.lower()
-
-
-def house_number_line(address: Address) -> str:
-    """Street line in the one spelling we write: `Dorpsstraat 12 A`, `Dorpsstraat 12-2`, `Postbus 90`."""
-    if address.po_box:
-        return f"Postbus {address.po_box}"
-    suffix = suffix_form(address.suffix)
-    joint = "" if not suffix else "-" if suffix[0].isdigit() else " "
-    number = f"{address.number or ''}{joint}{suffix}"
-    return " ".join(part for part in (" ".join((address.street or "").split()), number) if part)
 
 
 ADDRESS_LINES = ("AddressLine1", "AddressLine2", "AddressLine3")

@@ -6,6 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from koppel.model.address import Address
+from koppel.model.address_line import split_line
 from koppel.model.kinds import normalise
 from koppel.model.problem import UsageError
 from koppel.systems.exact import accounts, codec, fields
@@ -115,13 +116,13 @@ def test_today_is_counted_where_the_books_are():
     ],
 )
 def test_a_line_is_split_into_street_number_and_suffix(line, parts):
-    found = codec.split_line(line)
+    found = split_line(line)
     assert (found.street, found.number, found.suffix) == parts
 
 
 @pytest.mark.parametrize("line", ["Kasteel De Vuursche", "Dorpsstraat", "12", "Unit 4 Trade Park Noord Building"])
 def test_a_line_without_a_house_number_is_not_guessed_at(line):
-    assert codec.split_line(line) is None
+    assert split_line(line) is None
 
 
 def test_an_unsplit_line_is_kept_whole_and_put_up_for_review():
