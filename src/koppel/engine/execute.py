@@ -7,20 +7,20 @@ costs one disk flush. Wherever this is killed, `recover` knows what to ask.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
 
-from koppel.engine import settle
+from koppel.engine import known, settle
 from koppel.engine.frame import Frame
 from koppel.engine.plan import Planned, path
 from koppel.engine.ports import Ports
 from koppel.engine.send import Sender, gather_limited
 from koppel.engine.settle import Hand
 from koppel.mapping.flow import SideName
-from koppel.model.problem import RetryLater
+from koppel.model.problem import Problem, RetryLater
 from koppel.store import intents, leases
 from koppel.store.sql import Db
 from koppel.sync.steps import WRITES
@@ -97,6 +97,7 @@ async def execute(
         await ports.point("quiet steps settled")
     rows = [split(p) for p in steps if p.step.kind in WRITES]
     writes = [row[n] for n in range(max(map(len, rows), default=0)) for row in rows if n < len(row)]  # all firsts first
+    lacking = await known.lacking(ports, sender, frame, writes)
     settled: list[tuple[Planned, Receipt]] = []
     chunks = list(_chunks(frame, writes))
     for number, chunk in enumerate(chunks):
@@ -108,7 +109,7 @@ async def execute(
             raise RetryLater("Another worker took this flow over; nothing of what was left was begun.", at=at)
         await ports.point("chunk opened")
         sender.before_writing = partial(_departs, ports, fence, ports.clock.now())
-        settled, error = await _send_chunk(ports, sender, frame, opened)
+        settled, error = await _send_chunk(ports, sender, frame, opened, lacking)
         await ports.point("chunk answered")
         if error is not None:
             break
@@ -193,18 +194,20 @@ def _turn(
 
 
 async def _send_chunk(
-    ports: Ports, sender: Sender, frame: Frame, chunk: Sequence[Planned]
+    ports: Ports, sender: Sender, frame: Frame, chunk: Sequence[Planned], lacking: Mapping[str, Problem]
 ) -> tuple[list[tuple[Planned, Receipt]], Exception | None]:
-    """Send a chunk's operations, grouped as the vendor takes them; what a reply does not mention is unknown.
+    """Send a chunk's operations, grouped as the vendor takes them; what a reply does not mention is unknown. What would write
+    a field that is `lacking` is refused here.
 
     The first error stops what has not begun; it comes back beside the receipts of what was answered.
     """
     by_op = {op.op: planned for planned in chunk for op in planned.operations}
-    receipts: dict[str, Receipt] = {}
+    receipts = {op: Receipt(op, "refused", problem=lacking[op]) for op in by_op if op in lacking}
     errors: list[Exception] = []
     sides: tuple[SideName, SideName] = ("right", "left")
     for side in sides:
-        batches = frame.resources[side].group(tuple(op for p in chunk if p.step.side == side for op in p.operations))
+        mine = [op for p in chunk if p.step.side == side for op in p.operations if op.op not in lacking]
+        batches = frame.resources[side].group(tuple(mine))
         if batches:
             for answers in await _answers(ports, sender, frame, side, batches, errors):
                 receipts |= {receipt.op: receipt for receipt in answers if receipt.op in by_op}

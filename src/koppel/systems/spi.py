@@ -433,7 +433,8 @@ class System:
     title, secret, choices); `sandbox` is a dotted name `module:function`, loaded only when served. `metadata` lists the
     vendor-own fields this account really has; `accounts` lists what one login can reach as (id, title), e.g. divisions;
     `status` says what is worth knowing of this account before anything is read (rights, ends of tokens), at no cost.
-    `tailored` makes the system of one account, where settings say what it offers (a described REST API): ask `for_settings`.
+    `fields_first`: what `metadata` says is worth asking before writing (once a day), because the vendor answers a field it
+    lacks with a failure; `metadata` then lists canonical fields too, as the sign that the account really described them. `tailored` makes the system of one account, where settings say what it offers (a described REST API): ask `for_settings`.
     """
 
     name: str
@@ -450,6 +451,7 @@ class System:
     hosts: Callable[[Any], tuple[str, ...]] = field(default=lambda settings: ())
     ca_bundle: Callable[[Any], str | None] = field(default=lambda settings: None)
     sandbox: str | None = None
+    fields_first: bool = False
     tailored: Callable[[Any], System] | None = None
     spi: int = SPI_VERSION
 

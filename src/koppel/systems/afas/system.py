@@ -150,8 +150,8 @@ _KINDS: dict[str, Kind] = {"int": "int", "long": "int", "decimal": "decimal", "b
 def debtor_fields(site: Site) -> Exchange[tuple[Field, ...]]:
     """The vendor's own fields of a debtor in this very environment, the tenant's free ones included; two or three calls.
 
-    What is written comes from the UpdateConnectors' own description, what is read from the GetConnector's. Our table stands
-    in for a description that cannot be had. Raises nothing: a dead login ends the exchange from outside.
+    What is written comes from the UpdateConnectors' own description, what is read from the GetConnector's; canonical fields
+    are listed when they were described. Our table stands in for a description that cannot be had. Raises nothing: a dead login ends the exchange from outside.
     """
     settings: Settings = site.settings
     described = yield from _described(site, "update", "KnSalesRelationOrg")
@@ -160,18 +160,18 @@ def debtor_fields(site: Site) -> Exchange[tuple[Field, ...]]:
     found = {field.path: field for field in fields.OWN}
     if described is not None:
         inner = _below(described, "KnOrganisation")
-        found = {
-            path: _unknown(field) if _writable(field) and not _names_apart(field) else field
-            for path, field in found.items()
-        }
+        for path, field in found.items():
+            level = inner if path.startswith(fields.ORGANISATION) else described
+            if level is not None and _writable(field) and not _names_apart(field):
+                found[path] = _unknown(field)
         found |= {field.path: field for field in _written(described, "")}
         found |= {field.path: field for field in _written(inner or {}, fields.ORGANISATION)}
         address = _below(inner or {}, "KnBasicAddressAdr")
         for field in fields.CANONICAL:
             level = address if field.path == "address" else inner if field.path in fields.ON_ORGANISATION else described
             names = _field_ids(level)
-            if names and _writable(field) and not names.issuperset(field.vendor):
-                found[field.path] = _unknown(field, names)
+            if names and _writable(field):
+                found[field.path] = field if names.issuperset(field.vendor) else _unknown(field, names)
     if apart is not None:
         found = {path: _unknown(field) if _names_apart(field) else field for path, field in found.items()}
         only = [f for f in _written(apart, fields.ORGANISATION) if _names_apart(f)]
@@ -280,4 +280,5 @@ SYSTEM = System(
     status=remarks,
     hosts=hosts,
     sandbox="koppel.systems.afas.sandbox:make",
+    fields_first=True,
 )
