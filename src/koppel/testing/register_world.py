@@ -275,6 +275,19 @@ class RegisterWorld(World):
 
     # --- rest and verdict ---------------------------------------------------------------------------------------------
 
+    def truth(self, item: work.Item, choices: list[Json]) -> Json:
+        """Whether the operation took effect in Exact, and where."""
+        found = self.host.control("exact", "duplicates", {})
+        books = self.keeper.run(streams.ensure, "books-nl", "accounts")
+        by_api = {w.get("id") for w in self.host.control("exact", "writes", {})["writes"] if w.get("method") == "POST"}
+        by_api |= {id_ for double in found["duplicates"] for id_ in double["ids"]}
+        numbered = [a["ID"] for a in self.host.control("exact", "accounts", {"kvk": item.native})["accounts"]]
+        members = self.keeper.run(subjects.of_records, books.id, numbered)
+        ours = [id_ for id_ in numbered if id_ in by_api and id_ not in members]
+        if "id" in choices:
+            return ours[0] if ours else "did_not"
+        return "happened"
+
     def secret_texts(self) -> set[str]:
         """The app's secret and the register's key."""
         return self.secrets
