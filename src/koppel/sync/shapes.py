@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from koppel.mapping.flow import FieldRule, Flow, SideName
-from koppel.model.can import Can
+from koppel.model.can import Can, Field
 from koppel.model.kinds import is_blank, normalise
 from koppel.model.values import Json
 
@@ -68,12 +68,20 @@ class Shape:
         return self.required_left if side == "left" else self.required_right
 
 
+def _field(can: Can, rule: FieldRule, side: SideName) -> Field | None:
+    """The field a rule writes on a side. One of the account's own that no table of ours knows (a free field) is taken as the
+    flow names it: its metadata has been checked, and the vendor has the last word."""
+    if rule.side not in (None, side):
+        return None
+    return can.field(rule.path) or (Field(path=rule.path, own=True) if rule.side == side else None)
+
+
 def shapes(flow: Flow, left: Can, right: Can, facts: frozenset[str]) -> dict[str, Shape]:
     """The shapes of a flow's fields, by rule key."""
     made: dict[str, Shape] = {}
     for rule in flow.fields:
-        on_left = left.field(rule.path) if rule.side in (None, "left") else None
-        on_right = right.field(rule.path) if rule.side in (None, "right") else None
+        on_left = _field(left, rule, "left")
+        on_right = _field(right, rule, "right")
         known = on_right or on_left
         made[rule.key] = Shape(
             rule=rule,

@@ -73,3 +73,10 @@ def test_a_vendors_own_field_lives_on_its_side_and_is_no_legal_fact(make: Any) -
     side = can(Field(path="kvk"))
     shape = shapes(make.flow(fields=(rule,)), side, side, frozenset({"kvk"}))["right:kvk"]
     assert (shape.may_write("right"), shape.may_write("left"), shape.fact) == (True, False, False)
+
+
+def test_a_free_field_that_no_table_knows_is_written_on_its_side(make: Any) -> None:
+    rule = FieldRule("U0123", side="right", source="legal_form")
+    side = can(Field(path="name"))
+    shape = shapes(make.flow(fields=(rule,)), side, side, frozenset())["right:U0123"]
+    assert (shape.may_write("right"), shape.may_create("right"), shape.may_write("left")) == (True, True, False)
