@@ -23,7 +23,10 @@ HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page for people who do not read terminals.")
 ]
 AllowOption = Annotated[
-    list[str], typer.Option("--allow", metavar="BRAKE", help="Let this brake pass: creates, deletes, share, vanished, renumbered.")
+    list[str],
+    typer.Option(
+        "--allow", metavar="BRAKE", help="Let this brake pass: creates, deletes, share, vanished, renumbered."
+    ),
 ]
 
 

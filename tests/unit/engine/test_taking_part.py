@@ -70,7 +70,9 @@ def test_what_was_unlinked_is_made_again_when_it_is_taken_in_anew(make_desk: Any
     assert len(desk.accounts("00100104")) == 1
 
 
-def test_what_the_vendor_refused_is_not_sent_again_until_something_changed_or_somebody_wishes_it(make_desk: Any) -> None:
+def test_what_the_vendor_refused_is_not_sent_again_until_something_changed_or_somebody_wishes_it(
+    make_desk: Any,
+) -> None:
     desk = make_desk(companies=12)
     desk.exact("settings", refuse={"00100104": "Verplicht: Betalingsconditie"})
     desk.take("00100104")
