@@ -343,7 +343,7 @@ def _was_done(db: Db, frame: Frame, planned: Planned) -> bool:
 
 async def take(ports: Ports, flow: Flow, natives: Sequence[str], *, why: str = "taken in") -> None:
     """Put records into a flow's intake; one that was left alone since its counterpart was removed takes part again."""
-    await ports.store.tx(_take, flow.id, natives, why, ports.clock.now())
+    await ports.store.durable(_take, flow.id, natives, why, ports.clock.now())  # what was accepted survives a power cut
 
 
 def _take(db: Db, flow: str, natives: Sequence[str], why: str, at: float) -> None:

@@ -108,21 +108,26 @@ def _watch(site: Site, cursor: Cursor | None) -> Exchange[dict[str, str] | None]
     if 0 <= site.as_of - float(known.get("checked_at", "-inf")) < DAY:
         return dict(known)
     found = yield from _moves(site)
-    if any(name in known and found.get(name, known[name]) != known[name] for name in MOVES):
+    if found is None:
+        return dict(known)  # no answer is no check: asked again at the next reading
+    # A date that becomes known only now may be of a move since the reading began: without a baseline nobody can tell.
+    before = {name: known.get(name, "") for name in MOVES} if cursor else found
+    if any(found.get(name, before[name]) != before[name] for name in MOVES if name in before):
         return None
     return {**known, **found, "checked_at": f"{site.as_of:.0f}"}
 
 
-def _moves(site: Site) -> Exchange[dict[str, str]]:
-    """When the division was last moved; nothing when it cannot be seen (it needs the scope of organisation administration)."""
+def _moves(site: Site) -> Exchange[dict[str, str] | None]:
+    """When the division was last moved; nothing when it cannot be seen (it needs the scope of organisation administration),
+    None when there was no readable answer."""
     settings: Settings = site.settings
     where = odata.compare(odata.prop("Code"), "eq", odata.int32(int(division(settings))))
     query = odata.options(where=where, select=("Code", *MOVES))
     reply = yield wire.get(wire.url(settings, division(settings), "system/Divisions", query=query), "system/Divisions")
     try:
         rows = _rows(reply).rows
-    except Unreadable:
-        return {}
+    except Unreadable as error:
+        return {} if 400 <= (error.problem.status or 0) < 500 else None
     return {name: str(rows[0].get(name) or "") for name in MOVES} if len(rows) == 1 else {}
 
 

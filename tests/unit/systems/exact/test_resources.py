@@ -180,13 +180,25 @@ def test_a_division_that_was_moved_before_we_came_is_no_news():
     assert not page.restart
 
 
-@pytest.mark.parametrize("refused", [error(403, "Forbidden"), error(500), reply(b"<html>"), rows()])
-def test_a_division_list_that_is_closed_to_us_stops_nothing_and_forgets_nothing(refused):
+@pytest.mark.parametrize(
+    ("refused", "checked"),
+    [(error(403, "Forbidden"), NOW), (rows(), NOW), (error(500), NOW - DAY), (reply(b"<html>"), NOW - DAY)],
+)
+def test_a_division_list_that_is_closed_to_us_stops_nothing_and_forgets_nothing(refused, checked):
     late = cursor(checked=NOW - DAY, DivisionMoveDate="/Date(5)/")
     page, _ = run(ACCOUNTS.pages(site(), Query(cursor=late)), refused, rows(row(1)))
     assert len(page.items) == 1
     assert page.cursor.extra["DivisionMoveDate"] == "/Date(5)/"
-    assert page.cursor.extra["checked_at"] == f"{NOW:.0f}"
+    assert page.cursor.extra["checked_at"] == f"{checked:.0f}"  # no answer is no check: asked again next time
+
+
+def test_a_move_that_becomes_known_only_later_is_read_all_again():
+    stamps = {"read_at": f"{NOW - DAY:.0f}"}
+    page, _ = run(
+        ACCOUNTS.pages(site(), Query(cursor=Cursor("timestamp", "1000", extra=stamps))),
+        moves(DivisionMoveDate="/Date(5)/"),
+    )
+    assert page == Page(restart=True)
 
 
 def test_after_a_pause_longer_than_the_log_of_deletions_all_is_read_again():
