@@ -556,7 +556,9 @@ def _still_on_their_way(db: Db, frame: Frame, hand: Hand, lefts: Sequence[str]) 
     for (left, _), stored in flows.bases_of(db, frame.flow.id, left=lefts).items():
         on_their_way = (("left", stored.base.written_left), ("right", stored.base.written_right))
         shows_by = max((w.at + lags[side] for side, written in on_their_way for w in written.values()), default=0.0)
-        if shows_by > hand.at:
+        if shows_by > min(
+            hand.at, frame.policy.visible.as_of
+        ):  # by the instant it was decided on, not the one it is settled at
             due.add(db, frame.flow.id, [Due("left", left, "read back")], at=hand.at, not_before=shows_by)
 
 
