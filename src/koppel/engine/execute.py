@@ -129,9 +129,11 @@ async def _departs(ports: Ports, fence: Fence | None, opened_at: float, ops: tup
     Who slept (a stopped machine, a long wait for an allowance) may have been taken over: its operations have been asked
     about and decided anew, so that sending them now would do them twice. Raises RetryLater.
     """
-    now = ports.clock.now()
-    if now - opened_at > PROMPT and not await ports.store.durable(_still_ours, fence, ops, now):
-        raise RetryLater("Another worker took this flow over; what had not left stays here.", at=now + 60)
+    looked, now = opened_at, ports.clock.now()
+    while now - looked > PROMPT:  # until the look itself was prompt: a machine can stand still during it, too
+        if not await ports.store.durable(_still_ours, fence, ops, now):
+            raise RetryLater("Another worker took this flow over; what had not left stays here.", at=now + 60)
+        looked, now = now, ports.clock.now()
 
 
 def _still_ours(db: Db, fence: Fence | None, ops: tuple[str, ...], now: float) -> bool:

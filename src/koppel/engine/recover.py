@@ -161,7 +161,7 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
     answered = intent.body.get("answered")
     if isinstance(trace, NotLanded) and answered:  # the vendor said something, and did nothing: that was its refusal
         problem = msgspec.structs.replace(msgspec.convert(answered, Problem), retry_at=hand.at + REFUSED_WAIT)
-        settle.settle_receipt(db, frame, hand, planned, Receipt(intent.op, "refused", problem=problem))
+        settle.settle_receipt(db, frame, hand, planned, Receipt(intent.op, "refused", problem=problem), probed=True)
         work.close(db, [item.id for item in doubts], by=hand.actor, at=hand.at)
         result.parked += 1
         return

@@ -382,7 +382,7 @@ def settle_receipt(
             intents.note_answer(db, receipt.op, as_json(receipt.problem))
         return "unknown"
     sent_at = None if probed else intents.sent_at(db, receipt.op)
-    if not intents.close(db, [receipt.op]):
+    if not intents.close(db, [receipt.op], run=None if probed else hand.run):
         return "stale"  # settled by whoever took over
     if receipt.status == "done":
         _settle_done(db, frame, hand, step, receipt, probed=probed, sent_at=sent_at)

@@ -98,9 +98,12 @@ def _note(db: Db, op: str, more: dict[str, Json]) -> None:
         db.run("update intents set body = :b where op = :op", op=op, b=db.vault.seal_json(body, about=op))
 
 
-def close(db: Db, ops: Iterable[str]) -> int:
-    """Settled, one way or the other; returns how many were still open."""
-    return db.run(f"delete from intents where op in (select v from {db.values()})", list=as_list(ops))
+def close(db: Db, ops: Iterable[str], *, run: int | None = None) -> int:
+    """Settled, one way or the other; returns how many were still open. With `run` only what that run opened: who was taken
+    over meanwhile has no say about the same operation, opened anew."""
+    mine = "" if run is None else " and run = :run"
+    given = {} if run is None else {"run": run}
+    return db.run(f"delete from intents where op in (select v from {db.values()}){mine}", list=as_list(ops), **given)
 
 
 def learn_native(db: Db, op: str, native: str) -> None:

@@ -362,7 +362,8 @@ class PairWorld(World):
     def _made_again(self, server: Any, key: tuple[str, ...]) -> bool:
         """Two creates of one number are right when a person copied the number or made two records with it."""
         other = self.till if server is self.ledger else self.ledger
-        typed = [e for e in (*other.typed, *server.typed) if e.word == key[0] and str(e.value) == key[1]]
+        titled = key[0] == "title"  # the two systems have different words for a name
+        typed = [e for e in (*other.typed, *server.typed) if str(e.value) == key[1] and (titled or e.word == key[0])]
         return len({(e.system, e.native) for e in typed}) > 1 or bool(self.human_deletes)
 
     def _pairs(self, flow: Flow) -> list[tuple[str, str, str]]:
