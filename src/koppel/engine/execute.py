@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from koppel.engine import known, settle
+from koppel.engine.fetch import look_up
 from koppel.engine.frame import Frame
 from koppel.engine.plan import Planned, path
 from koppel.engine.ports import Ports
@@ -26,6 +27,7 @@ from koppel.store.sql import Db
 from koppel.sync.steps import WRITES
 from koppel.systems.spi import Batch, Receipt
 
+SIDES: tuple[SideName, SideName] = ("left", "right")
 PROMPT = 1.0  # a write that leaves so soon after its chunk was opened needs no second look
 WINDOW = 20  # batches per chunk
 
@@ -113,6 +115,7 @@ async def execute(
         await ports.point("chunk answered")
         if error is not None:
             break
+        await _read_moved(ports, sender, frame, settled)
         if len(chunks) > 1:
             ports.tell(f"{min(sum(len(c) for c in chunks[: number + 1]), len(writes))} of {len(writes)} writes done")
     if settled:
@@ -121,6 +124,18 @@ async def execute(
     if error is not None:
         raise error
     return outcome
+
+
+async def _read_moved(ports: Ports, sender: Sender, frame: Frame, settled: Sequence[tuple[Planned, Receipt]]) -> None:
+    """Read records again whose precondition failed: a version we hold may be one that no listing will ever correct."""
+    for side in SIDES:
+        resource = frame.resources[side]
+        moved = [p.step.target for p, r in settled if r.status == "stale" and p.step.side == side and p.step.target]
+        if moved and resource.find is not None and "native" in resource.can.find:
+            try:
+                await look_up(ports, sender, frame.connections[side], resource, "native", list(dict.fromkeys(moved)))
+            except RetryLater as later:
+                ports.tell(later.message)  # they are due once more in any case
 
 
 async def _departs(ports: Ports, fence: Fence | None, opened_at: float, ops: tuple[str, ...]) -> None:

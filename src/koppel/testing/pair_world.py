@@ -553,7 +553,7 @@ class PairWorld(World):
         self.last_calls = self.wire.calls - calls - (self.ledger.tokens_made - tokens)
         self.last_writes = sum(s.writes for s in self.servers()) - writes
         if self._for_people():
-            self.last_calls = 0  # what a person must decide is probed again now and then
+            self.last_calls = self.last_writes = 0  # what a person must decide is probed again, and others wait for it
 
 
 def _alike(word: str, one: Json, two: Json) -> bool:
