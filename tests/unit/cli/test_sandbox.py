@@ -18,10 +18,22 @@ import pytest
 PROGRAM = [sys.executable, "-c", "from koppel.cli.main import main; main()"]
 
 
+def _hears_ctrl_c() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; a person's terminal does not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def _started(*words: str, **env: str) -> Iterator[subprocess.Popen[str]]:
     whole = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80", "PYTHONUNBUFFERED": "1", **env}
-    process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=whole)
+    process = subprocess.Popen(
+        [*PROGRAM, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=whole,
+        preexec_fn=_hears_ctrl_c,  # noqa: PLW1509 - nothing but a signal's default is set
+    )
     try:
         yield process
     finally:
