@@ -14,7 +14,7 @@ from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.company import COMPANY_FACTS
 from koppel.model.problem import Problem
 from koppel.model.record import Record
-from koppel.model.values import Json, Ref
+from koppel.model.values import Ref
 from koppel.store import flows, intents, observations, streams, subjects, work
 from koppel.store.due import Due
 from koppel.store.observations import Observation
@@ -116,17 +116,11 @@ def side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
         keys=match_values(frame.flow, record),
         gone=seen.gone,
         excluded=reason(conditions, record),
-        problems=(*problems, *(_for_flow(frame, p) for p in seen.problems)),
+        problems=(*problems, *seen.problems),
         modified_at=seen.modified_at,
         successor=record.entity.successor,
         successor_known="successor" in seen.given,
     )
-
-
-def _for_flow(frame: Frame, problem: Problem) -> Problem:
-    """A codec's problem names a canonical path; the flow's key for it is the same unless the rule is one-sided."""
-    _ = frame
-    return problem
 
 
 def taking_part(db: Db, flow: str, natives: Iterable[str]) -> list[str]:
@@ -290,13 +284,3 @@ class Loader:
 def _base(bases: dict[tuple[str, str], flows.StoredBase], anchor: SideName, own: str, far: str) -> Base | None:
     stored = bases.get((own, far) if anchor == "left" else (far, own))
     return stored.base if stored else None
-
-
-def anchor_native(view: View) -> str:
-    """The record a view's work items hang on."""
-    return view.own.native
-
-
-def plain(values_: Mapping[str, Json]) -> dict[str, Json]:
-    """A plain copy, for the trail."""
-    return dict(values_)
