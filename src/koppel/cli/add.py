@@ -99,7 +99,7 @@ def _take(terminal: Terminal, typed: list[str], to: str) -> int:
 
 
 def _from_file(file: str | None) -> list[str]:
-    from koppel.app import read_number_file, read_number_lines
+    from koppel.app.numbers import read_number_file, read_number_lines
 
     if file is None:
         return []

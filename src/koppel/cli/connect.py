@@ -197,7 +197,7 @@ def _asked(
 
 def _keep(ws: Workspace, name: str, system: str, given: dict[str, Any], *, new: bool) -> None:
     """Store settings, when there are any to store. Raises UsageError before anything is written."""
-    from koppel.app import reached_or_raise
+    from koppel.app.finding import reached_or_raise
     from koppel.config.settings_form import settings_form
     from koppel.model.problem import SetupError, UsageError
 
@@ -339,7 +339,7 @@ def _answers(terminal: Terminal, name: str, asks: Mapping[str, Ask], answers: di
 
 def _accounts(ws: Workspace, name: str, *, signed_in: bool | None, fresh: bool) -> tuple[tuple[str, str], ...]:
     """What a login reaches, when it is fresh or something must still be chosen from it."""
-    from koppel.app import reached_or_raise
+    from koppel.app.finding import reached_or_raise
     from koppel.config.settings_form import settings_form
 
     connection = ws.connection(name)

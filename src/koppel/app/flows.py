@@ -1,0 +1,164 @@
+"""Flows: found, checked, told as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from koppel.app.connecting import Connecting
+from koppel.app.flow_files import SIDES, LoadedFlow, ReadyMade, load_flows, ready_made
+from koppel.config.workspace_file import (
+    FLOWS,
+)
+from koppel.engine.send import Sender
+from koppel.mapping.across import check_flows
+from koppel.mapping.check import check_flow
+from koppel.mapping.document import mapping_document
+from koppel.mapping.flow import Flow
+from koppel.mapping.problems import FlowProblem, has_errors
+from koppel.mapping.template import fill
+from koppel.model.problem import SetupError, UsageError
+from koppel.systems import registry
+from koppel.systems.spi import Remark
+
+
+class Flows(Connecting):
+    """What is done with flow files."""
+
+    def flow(self, flow_id: str) -> Flow:
+        """A flow that can be run. Raises UsageError when there is none of that id, or its file has errors."""
+        loaded = self.known_flow(flow_id)
+        if loaded.flow is None or has_errors(loaded.problems):
+            first = next(p for p in loaded.problems if p.severity == "error")
+            raise UsageError(
+                f"{first.file}:{first.line}:{first.column}: {first.message}.",
+                remedy=f"Mend the file; koppel check {flow_id} shows everything.",
+            )
+        for side in SIDES:
+            end = loaded.flow.endpoint(side)
+            if end.connection not in self.config.connections:
+                raise SetupError(
+                    f"Flow {flow_id} speaks of the connection {end.connection!r}, which is not configured.",
+                    remedy=f"koppel connect {end.connection} --system …",
+                )
+            resources = {r.name for r in self.system_of(end.connection).resources if r.entity}
+            if end.resource not in resources:
+                raise SetupError(
+                    f"Flow {flow_id}: {end.connection} has no resource {end.resource!r}.",
+                    remedy=f"It has: {', '.join(sorted(resources))}.",
+                )
+        return loaded.flow
+
+    @staticmethod
+    def ready_made() -> tuple[ReadyMade, ...]:
+        """The flows that come with the installed systems."""
+        return ready_made()
+
+    def known_flow(self, flow_id: str) -> LoadedFlow:
+        """A flow of this workspace, right or wrong. Raises UsageError when there is none of that id."""
+        loaded = self.flows.get(flow_id)
+        if loaded is None:
+            known = ", ".join(sorted(self.flows)) or "none yet; koppel init --flow kvk-exact copies a ready-made one"
+            raise UsageError(f"There is no flow {flow_id!r} in {self.config.path / FLOWS}.", remedy=f"Known: {known}.")
+        return loaded
+
+    def add_flow(self, name: str, connections: Mapping[str, str]) -> Path:
+        """Copy a ready-made flow into the workspace with connection names filled in. Raises UsageError."""
+        texts = {flow: text for system in registry.names() for flow, text in registry.ready_made_flows(system).items()}
+        if name not in texts:
+            raise UsageError(f"There is no ready-made flow {name!r}.", remedy=f"There are: {', '.join(sorted(texts))}.")
+        target = self.config.path / FLOWS / f"{name}.toml"
+        if target.exists():
+            raise UsageError(f"{target} exists already.", remedy="Edit it, or remove it first.")
+        target.write_text(fill(texts[name], dict(connections)), encoding="utf-8")
+        self.flows = load_flows(self.config.path, self.transforms)
+        return target
+
+    def check(self, flow_id: str | None = None, *, live: bool = False) -> tuple[FlowProblem, ...]:
+        """Everything that is wrong with one flow or all of them; `live` asks the accounts for their fields."""
+        found: list[FlowProblem] = []
+        chosen = {flow_id: self.known_flow(flow_id)} if flow_id else dict(self.flows)
+        for loaded in chosen.values():
+            found += loaded.problems
+            if loaded.flow is not None:
+                found += self._check_sides(loaded.flow, loaded, live=live)
+        found += check_flows({item.file: item.flow for item in self.flows.values() if item.flow is not None})
+        return tuple(found)
+
+    def _check_sides(self, flow: Flow, loaded: LoadedFlow, *, live: bool) -> Sequence[FlowProblem]:
+        from koppel.mapping.positions import locate  # noqa: PLC0415 - only a check needs places
+
+        cans, own = {}, {}
+        positions = locate(loaded.text, file=loaded.file)
+        found: list[FlowProblem] = []
+        for side in SIDES:
+            end = flow.endpoint(side)
+            config = self.config.connections.get(end.connection)
+            if config is None:
+                return [
+                    FlowProblem(
+                        loaded.file,
+                        1,
+                        1,
+                        "no_connection",
+                        f"the connection {end.connection!r} is not configured",
+                        f"koppel connect {end.connection}",
+                        "error",
+                    )
+                ]
+            try:
+                cans[side] = self.system_of(end.connection).resource(end.resource).can
+            except KeyError:
+                return [
+                    FlowProblem(
+                        loaded.file,
+                        1,
+                        1,
+                        "no_resource",
+                        f"{end.connection} has no resource {end.resource!r}",
+                        "",
+                        "error",
+                    )
+                ]
+            if live:
+                place = positions.value(side)
+                said = [
+                    FlowProblem(
+                        loaded.file, place.line, place.column, remark.code, f"{end.connection}: {remark.text.rstrip('.')}",
+                        remark.remedy, "warning" if remark.ends_at else "error",
+                    )
+                    for remark in self._remarks(end.connection)
+                    if remark.level == "attention"
+                ]  # fmt: skip
+                found += said
+                try:
+                    own[side] = self.own_fields(end.connection)
+                except SetupError:
+                    if not has_errors(said):  # what was said just now is why
+                        raise
+        found += check_flow(
+            flow,
+            left=cans["left"],
+            right=cans["right"],
+            positions=positions,
+            own_fields=own or None,
+            entity=flow.entity,
+            transforms=self.transforms,
+        )
+        return found
+
+    def _remarks(self, name: str) -> tuple[Remark, ...]:
+        """What the vendor says of this account, asked now: rights and connectors that are missing, tokens that end."""
+        connection = self.connection(name)
+        return self.with_ports(
+            lambda ports: Sender(ports).run(connection, connection.system.status(connection.site(ports.clock.now())))
+        )
+
+    def document(self, flow_id: str, *, language: str = "en") -> str:
+        """The flow as a mapping document a controller can sign, in Markdown."""
+        flow = self.flow(flow_id)
+        ends = [(end.connection, self.system_of(end.connection), end.resource) for end in (flow.left, flow.right)]
+        (_, left, left_name), (_, right, right_name) = ends
+        return mapping_document(
+            flow, left=left.resource(left_name).can, right=right.resource(right_name).can, left_title=f"{left.title} ({flow.left})", right_title=f"{right.title} ({flow.right})", language="nl" if language == "nl" else "en"
+        )  # fmt: skip

@@ -1,0 +1,121 @@
+"""What happened, what waits, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from koppel.app.numbers import read_numbers
+from koppel.app.running import Running
+from koppel.engine.explain import Explanation, explain
+from koppel.model.problem import UsageError
+from koppel.model.values import Json, Ref
+from koppel.store import due, runs, streams, trail, work
+from koppel.store.due import Due
+from koppel.store.trail import Broken, Head, Recorded
+
+
+class Looking(Running):
+    """What is asked of the memory, and what people answer."""
+
+    def runs(self, *, flow: str | None = None, limit: int = 20) -> list[runs.Run]:
+        """The latest runs, newest first."""
+        return self.store.run(runs.listed, flow=flow, limit=limit)
+
+    def run_numbered(self, number: int) -> runs.Run:
+        """One run. Raises UsageError when there is none of that number."""
+        found = self.store.run(runs.get, number)
+        if found is None:
+            raise UsageError(f"There is no run {number}.", remedy="koppel runs lists them.")
+        return found
+
+    def log(self, *, run: int | None = None, limit: int = 50, newest_first: bool = True) -> list[Recorded]:
+        """Entries of the trail."""
+        return self.store.run(trail.read, run=run, limit=limit, newest_first=newest_first)
+
+    def parked(self, *, flow: str | None = None) -> list[work.Item]:
+        """What could not be done."""
+        return self.store.run(work.listed, "parked", flow=flow)
+
+    def retry(self, numbers: Sequence[int] = ()) -> list[work.Item]:
+        """Make parked items due at the next run: these, or all. Raises UsageError for a number that is not parked."""
+        items = {item.id: item for item in self.parked()}
+        chosen = [items[n] for n in numbers if n in items] if numbers else list(items.values())
+        unknown = [n for n in numbers if n not in items]
+        if unknown:
+            raise UsageError(f"Nothing is parked under no. {unknown[0]}.", remedy="koppel parked lists what is.")
+        now = self.now()
+        for item in chosen:
+            self.store.run(due.add, item.flow, [Due(item.side, item.native, "retry")], at=now)
+        self.store.run(work.retry, [item.id for item in chosen], at=0.0)
+        return chosen
+
+    def asks(self, *, flow: str | None = None) -> list[work.Item]:
+        """What waits for a person's decision; also writes in doubt of which no vendor can tell what became of them."""
+        doubts = [item for item in self.parked(flow=flow) if item.body.get("choices")]
+        return sorted([*self.store.run(work.listed, "ask", flow=flow), *doubts], key=lambda item: item.id)
+
+    def check_answer(self, number: int, answer: Json) -> work.Item:
+        """The question an answer is for. Raises UsageError for an unknown number or an answer it does not offer."""
+        item = self.store.run(work.get, number)
+        if item is None or item.state == "closed" or not item.body.get("choices"):
+            raise UsageError(f"No question is open under no. {number}.", remedy="koppel asks lists them.")
+        offered = [choice["answer"] for choice in item.body.get("choices", [])]
+        third = isinstance(answer, dict) and "value" in answer and {"left", "right"} <= {*offered}
+        named = "id" in offered and isinstance(answer, str) and answer not in ("", "id")
+        if (answer not in offered or answer == "id") and not third and not named:
+            raise UsageError(
+                f"No. {number} cannot be answered with {answer!r}.",
+                remedy=f"Possible: {', '.join(str(o) for o in dict.fromkeys(offered))}.",
+            )
+        return item
+
+    def decide(self, number: int, answer: Json) -> work.Item:
+        """Answer a question; the next run carries it out. Raises UsageError for an unknown number or an answer it does not offer."""
+        item = self.check_answer(number, answer)
+        now = self.now()
+        self.store.run(work.answer, number, answer, by=self.actor, at=now)
+        self.store.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=now)
+        entry = trail.Entry(
+            now,
+            self.actor,
+            "decided",
+            {
+                "flow": item.flow,
+                "question": item.body.get("text", ""),
+                "label": item.body.get("label", ""),
+                "answer": answer,
+                "field": item.field,
+            },
+        )
+        self.store.run(trail.append, [entry])
+        return item
+
+    def why(self, ref: str, field: str | None = None) -> Explanation:
+        """Why a record, or one of its fields, is as it is. `ref` = connection:resource:id; a KVK number alone is looked for on every left. Raises UsageError."""
+        return self.store.run(explain, self._ref(ref), field=field)
+
+    def _ref(self, text: str) -> Ref:
+        if ":" in text:
+            try:
+                return Ref.parse(text)
+            except ValueError as error:
+                raise UsageError(f"{error}.", remedy="For instance: register:companies:00100104") from None
+        taken, refused, _ = read_numbers([text])
+        if not taken:
+            raise UsageError(f"{refused[text]}.", remedy="Or name a record: connection:resource:id")
+        ends = sorted({str(f.flow.left) for f in self.flows.values() if f.flow and f.flow.scope.take != "all"})
+        if len(ends) != 1:
+            raise UsageError("Say where the record is.", remedy="For instance: register:companies:00100104")
+        return Ref.parse(f"{ends[0]}:{taken[0]}")
+
+    def audit_verify(self, *, against: Head | None = None) -> Broken | None:
+        """Check the trail's chain, and that it passes through an exported head; None when it holds."""
+        return self.store.run(trail.verify, against=against)
+
+    def audit_head(self) -> Head:
+        """The end of the chain, to be kept elsewhere: a cut-off tail can only be noticed against it."""
+        return self.store.run(trail.head)
+
+    def streams(self) -> tuple[streams.Stream, ...]:
+        """What is read, and how far."""
+        return self.store.run(streams.every)
