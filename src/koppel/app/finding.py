@@ -10,6 +10,7 @@ from koppel.config.settings_form import settings_form
 from koppel.engine.ports import Connection
 from koppel.formats import kvk as kvk_format
 from koppel.formats import vat as vat_format
+from koppel.model.company import Company
 from koppel.model.problem import KoppelError, Problem, RetryLater, SetupError, UsageError
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
@@ -60,6 +61,8 @@ def way_to_find(connection: Connection, text: str) -> tuple[Resource, str, str]:
 def hit(ref: Ref, record: Record) -> Hit:
     """A found record as a search shows it."""
     company = record.entity
+    if not isinstance(company, Company):
+        return Hit(str(ref), company.label())
     place = company.address or company.postal_address
     return Hit(
         str(ref),

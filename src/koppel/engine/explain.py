@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from koppel.engine.noticed import named
 from koppel.model.values import Json, Ref
 from koppel.store import intents, observations, streams, subjects, trail, work
 from koppel.store.observations import Observation
@@ -69,7 +70,7 @@ def explain(db: Db, ref: Ref, *, field: str | None, entity: str = "company") -> 
     for entry in entries:
         history += _told(entry, ref if member is None else None, field)
     now = _present(db, ref, seen, linked=member is not None, related=related, field=field)
-    label = seen.record.entity.name if seen and seen.record and seen.record.entity.name else ref.native
+    label = named(seen.record if seen else None, ref.native)
     return Explanation(str(ref), label, seen is not None, tuple(members), tuple(history), tuple(now))
 
 

@@ -11,10 +11,10 @@ from koppel.mapping.conditions import reason
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.mapping.project import match_values, values
 from koppel.mapping.transforms import TRANSFORMS, Transform
-from koppel.model.company import COMPANY_FACTS
 from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Ref
+from koppel.model.versions import FACTS
 from koppel.store import flows, intents, observations, streams, subjects, work
 from koppel.store.due import Due
 from koppel.store.observations import Observation
@@ -26,8 +26,6 @@ from koppel.sync.merge import Visible
 from koppel.sync.shapes import shapes
 from koppel.sync.steps import Candidate, Linked, Side, View
 from koppel.systems.spi import Resource
-
-FACTS = {"company": COMPANY_FACTS}
 
 
 @dataclass(kw_only=True)
@@ -96,9 +94,7 @@ def label(record: Record | None, native: str) -> str:
     """A record's name for people: name and KVK number or code."""
     if record is None:
         return native
-    entity = record.entity
-    number = entity.kvk or entity.code
-    return f"{entity.name or native}{f' ({number})' if number else ''}"
+    return record.entity.label() or native
 
 
 def side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
@@ -118,7 +114,7 @@ def side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
         excluded=reason(conditions, record),
         problems=(*problems, *seen.problems),
         modified_at=seen.modified_at,
-        successor=record.entity.successor,
+        successor=getattr(record.entity, "successor", None),
         successor_known="successor" in seen.given,
     )
 

@@ -33,9 +33,14 @@ def note_edits(
             continue
         changed = _changed(old, new, owned.get(member.subject, set()))
         if changed:
-            data: dict[str, Json] = {"label": new.entity.name or native, "target": "seen", "seen": str(Ref(connection, resource, native)), "fields": changed}  # fmt: skip
+            data: dict[str, Json] = {"label": named(new, native), "target": "seen", "seen": str(Ref(connection, resource, native)), "fields": changed}  # fmt: skip
             entries.append(trail.Entry(at, connection, "noticed", data, subject=member.subject))
     trail.append(db, entries)
+
+
+def named(record: Record | None, native: str) -> str:
+    """What people call a record: its name alone where it has one."""
+    return (getattr(record.entity, "name", None) or record.entity.label() or native) if record else native
 
 
 def _changed(old: Record, new: Record, owned: set[str]) -> dict[str, Json]:

@@ -15,7 +15,16 @@ from koppel.model.versions import ENTITIES
 
 # Kinds of strong key each entity answers in `match_keys`, with the paths a key of that kind is read from (rule B17).
 MATCH_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
-    "company": {"kvk": ("kvk",), "branch": ("branch",), "vat": ("vat_number", "vat_candidate"), "rsin": ("rsin",)}
+    "company": {"kvk": ("kvk",), "branch": ("branch",), "vat": ("vat_number", "vat_candidate"), "rsin": ("rsin",)},
+    "contact": {
+        "code": ("code",),
+        "email_surname": ("email", "last_name"),
+        "email_postcode": ("email", "address.postcode"),
+    },
+    "product": {"sku": ("code",), "ean": ("ean",)},
+    "order": {"number": ("number",)},
+    "invoice": {"number": ("number",)},
+    "journal_entry": {"number": ("number", "journal")},
 }
 # Weak evidence a proposal can be built of; several are joined with "+".
 EVIDENCE = ("name", "postcode", "city", "street", "email", "email_domain", "phone", "website")

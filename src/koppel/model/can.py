@@ -25,7 +25,8 @@ class Field:
     `path` is canonical (`address`, `vat_number`) or, for `own` fields, the vendor's name (`Remarks`).
     `vendor` names the wire fields it becomes. `form` maps a value (plain JSON, as `msgspec.to_builtins` gives) to how this
     resource keeps and shows it: merged lines, truncation. It must be idempotent in the sense that
-    `form(value as read back) == form(value as sent)`. `lossy` says in words what is lost on the way.
+    `form(value as read back) == form(value as sent)`. `lossy` says in words what is lost on the way. `refs`: for a value that names other records of the same connection, the path inside it ("" = the
+    value itself, "product" = that part of every line) and the resource the id belongs to.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Field:
     lossy: str | None = None
     note: str | None = None
     form: Callable[[Json], Json] = _same
+    refs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from koppel.model.address import Address
+from koppel.model.entity import Entity
 
 VatState = Literal["confirmed", "candidate", "invalid", "unknown"]
 Role = Literal["customer", "prospect", "suspect", "supplier", "none"]
@@ -20,7 +21,7 @@ class Sbi(msgspec.Struct, frozen=True, omit_defaults=True):
     main: bool = False
 
 
-class Company(msgspec.Struct, frozen=True, omit_defaults=True):
+class Company(Entity, frozen=True, omit_defaults=True):
     """Entity version 1. Numbers are compact text (see `koppel.formats`); an absent value is None, never empty text.
 
     `name` is the name to use, chosen by the connection's setting from trade or statutory name (rule B3).
@@ -70,6 +71,11 @@ class Company(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.rsin:
             keys.append(("rsin", self.rsin))
         return tuple(keys)
+
+    def label(self) -> str:
+        """Name and KVK number, or the system's own code."""
+        number = self.kvk or self.code
+        return f"{self.name or ''}{f' ({number})' if number else ''}".strip()
 
 
 # Legal facts: true of the firm whichever debtor it is booked on; `shared_key = "facts"` sends only these (rule B1). The name is

@@ -28,6 +28,8 @@ Kind = Literal[
     "address",
     "set",
     "guid",
+    "ref",
+    "lines",
 ]
 KINDS = frozenset(get_args(Kind))
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from koppel.model.company import Company
+from koppel.model.entity import Entity
 from koppel.model.values import Json
-
-Entity = Company
 
 
 class Record(msgspec.Struct, frozen=True):

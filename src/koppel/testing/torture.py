@@ -404,7 +404,9 @@ def _spoken_for(db: Db) -> set[str]:
         entity="company",
     )
     refused = {
-        native for native, o in seen.items() if o.gone or (o.record is not None and o.record.entity.is_active is False)
+        native
+        for native, o in seen.items()
+        if o.gone or (o.record is not None and getattr(o.record.entity, "is_active", None) is False)
     }
     return set(subjects.linked_natives(db, left)) | listed | refused
 
