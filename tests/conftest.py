@@ -49,3 +49,19 @@ def _nothing_left_this_machine() -> Iterator[None]:
     before = len(loopback.refused)
     yield
     assert loopback.refused[before:] == [], "this test reached for the network"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL that lives as long as the tests of this process."""
+    from koppel.testing.postgres import CannotRunError, running_postgres
+
+    try:
+        running = running_postgres()
+        address = running.__enter__()
+    except CannotRunError as why:
+        pytest.skip(f"PostgreSQL: {why}")
+    try:
+        yield address
+    finally:
+        running.__exit__(None, None, None)

@@ -162,7 +162,7 @@ class Opened:
 
         async def whole() -> T:
             transport = self.transport or HttpTransport()
-            clock: Clock = RealClock()
+            clock: Clock = RealClock(self.store.clock_offset())
             if self.config.clock:
                 clock = FollowingClock(self.config.clock, transport)
                 await clock.look()
@@ -202,7 +202,7 @@ class Opened:
     def now(self) -> float:
         """The instant by the clock that runs go by: real time, or the sandbox's that koppel.toml names."""
         if not self.config.clock:
-            return RealClock().now()
+            return RealClock(self.store.clock_offset()).now()
 
         async def asked(ports: Ports) -> float:
             return ports.clock.now()

