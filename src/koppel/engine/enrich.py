@@ -19,7 +19,7 @@ from koppel.mapping.paths import look_up as value_at
 from koppel.model.problem import RetryLater
 from koppel.model.record import Record
 from koppel.model.values import Json
-from koppel.store import observations, streams
+from koppel.store import observations, streams, suppression
 from koppel.store.due import Due
 from koppel.store.observations import Observation
 from koppel.store.sql import Db
@@ -81,7 +81,8 @@ def _wanted(
             by_value.setdefault(value, []).append(native)
     stream = streams.ensure(db, connection.name, resource.name)
     known = observations.load(db, stream.id, by_value, entity=resource.entity)
-    return {v: ns for v, ns in by_value.items() if v not in known or known[v].seen_at < now - line.refresh}
+    wanted = {v: ns for v, ns in by_value.items() if v not in known or known[v].seen_at < now - line.refresh}
+    return {v: wanted[v] for v in suppression.spared(db, stream.id, wanted)}
 
 
 def laid_over(

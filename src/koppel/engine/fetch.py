@@ -36,6 +36,7 @@ class Fetched(msgspec.Struct, frozen=True):
     new: int = 0
     changed: int = 0
     gone: int = 0
+    left_out: int = 0
 
 
 def stream_of(ports: Ports, connection: Connection, resource: Resource) -> Stream:
@@ -100,10 +101,13 @@ async def _read_on(
             total.new + len(taken.new),
             total.changed + len(taken.changed),
             total.gone + len(taken.gone),
+            total.left_out + taken.left_out,
         )
         if total.pages % 10 == 0:
             ports.tell(f"{stream.name}: {total.pages} pages read")
         if page.next is None:
+            if total.left_out:
+                ports.tell(f"{stream.name}: {total.left_out} left out, of erased or restricted people")
             return total
 
 
@@ -130,13 +134,13 @@ def _store_page(db: Db, connection: Connection, resource: Resource, stream: Stre
     for name, natives in _by_resource(page.gone).items():
         of = stream if name == resource.name else streams.ensure(db, connection.name, name)
         gone = observations.take_in(db, of.id, [Seen(native, None) for native in natives], at=at, scan=of.scan)
-        taken = Taken(taken.new, taken.changed, (*taken.gone, *gone.gone))
+        taken = Taken(taken.new, taken.changed, (*taken.gone, *gone.gone), taken.left_out)
     for name, natives in _by_resource(page.hints).items():
         hints.put(db, streams.ensure(db, connection.name, name).id, natives, at=at)
     complete = page.complete and page.next is None
     if complete and resource.entity and resource.can.never_skips != "signal_time":  # a feed of signals lists no records
         swept = observations.mark_unseen_gone(db, stream.id, stream.scan, at=at)
-        taken = Taken(taken.new, taken.changed, (*taken.gone, *swept.gone))
+        taken = Taken(taken.new, taken.changed, (*taken.gone, *swept.gone), taken.left_out)
     streams.move_cursor(db, stream.id, cursor=page.cursor, next_page=page.next, complete=complete, at=at)
     return taken
 

@@ -20,6 +20,7 @@ from koppel.engine.frame import Frame
 from koppel.engine.one_pass import PLAIN, Options, Pass
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
+from koppel.engine.privacy import refuse_left_out
 from koppel.engine.recover import Recovered, recover
 from koppel.engine.settle import UNLINKED, Hand, anchor_of, anchor_side, settle_views
 from koppel.mapping.flow import Flow, SideName
@@ -342,7 +343,10 @@ def _was_done(db: Db, frame: Frame, planned: Planned) -> bool:
 
 
 async def take(ports: Ports, flow: Flow, natives: Sequence[str], *, why: str = "taken in") -> None:
-    """Put records into a flow's intake; one that was left alone since its counterpart was removed takes part again."""
+    """Put records into a flow's intake; one that was left alone since its counterpart was removed takes part again.
+
+    Raises UsageError for an erased or restricted person's: they do not come back by themselves."""
+    refuse_left_out(ports, flow, natives)
     await ports.store.durable(_take, flow.id, natives, why, ports.clock.now())  # what was accepted survives a power cut
 
 

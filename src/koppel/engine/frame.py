@@ -15,7 +15,7 @@ from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Ref
 from koppel.model.versions import FACTS
-from koppel.store import flows, intents, observations, streams, subjects, work
+from koppel.store import flows, intents, observations, streams, subjects, suppression, work
 from koppel.store.due import Due
 from koppel.store.observations import Observation
 from koppel.store.sql import Db, as_list
@@ -150,6 +150,8 @@ class Loader:
 
     def views(self, *, left: Iterable[str], right: Iterable[str]) -> list[View]:
         """The views for these dirty records, each real thing once, in a stable order."""
+        left = suppression.spared(self.db, self.frame.streams["left"].id, left)  # whoever named them
+        right = suppression.spared(self.db, self.frame.streams["right"].id, right)
         left_anchors = dict.fromkeys(left)
         lonely: dict[str, None] = {}
         for native, anchors in self._anchors(list(dict.fromkeys(right))).items():

@@ -13,7 +13,7 @@ from koppel.engine.ports import Ports
 from koppel.engine.send import Sender
 from koppel.mapping.conditions import reason
 from koppel.mapping.project import match_values
-from koppel.store import due, observations, subjects
+from koppel.store import due, observations, subjects, suppression
 from koppel.store.due import Due
 from koppel.store.sql import Db
 from koppel.systems.spi import Found, Unknown
@@ -42,7 +42,7 @@ async def named_by_right(ports: Ports, sender: Sender, frame: Frame, rights: Seq
             elif isinstance(answer, Unknown):
                 at = answer.problem.retry_at or ports.clock.now() + ASK_AGAIN
                 frame.again += [(Due("right", native, WHY), at) for native in chosen[value]]
-    found = list(dict.fromkeys(natives))
+    found = await ports.store.tx(suppression.spared, frame.streams["left"].id, list(dict.fromkeys(natives)))
     await ports.store.tx(due.add, frame.flow.id, [Due("left", native, WHY) for native in found], at=ports.clock.now())
     return found
 

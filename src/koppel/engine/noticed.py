@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
-from koppel.store import flows, observations, subjects, trail
+from koppel.store import flows, observations, subjects, suppression, trail
 from koppel.store.observations import Seen
 from koppel.store.sql import Db
 
@@ -21,7 +21,7 @@ def note_edits(
 ) -> None:
     """Record changed fields of linked records, before the new values are stored over the old ones."""
     shown = {item.native: item.record for item in seen if item.record is not None}
-    members = subjects.of_records(db, stream, shown)
+    members = subjects.of_records(db, stream, suppression.spared(db, stream, shown))
     if not members:
         return
     before = observations.load(db, stream, members, entity=entity)

@@ -16,6 +16,7 @@ from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
 from koppel.engine.named import named_by_right
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
+from koppel.engine.privacy import spare
 from koppel.engine.send import Sender
 from koppel.engine.settle import anchor_of, anchor_side
 from koppel.mapping.flow import Flow, SideName, other
@@ -115,6 +116,7 @@ class Pass:
             chosen = [n for n in found["left"] if n in self.options.only]
             found["left"] = [*chosen, *(n for n in self.options.only if n not in chosen)]
             found["right"] = []
+        found = await self.ports.store.tx(spare, self.frame, found)
         if not self.frame.listable("left") and self.flow.scope.take == "intake+right" and not self.options.only:
             named = await named_by_right(self.ports, self.sender, self.frame, found["right"])
             found["left"] += [native for native in named if native not in set(found["left"])]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from koppel.store import suppression
 from koppel.store.sql import Db, as_list
 
 
 def put(db: Db, stream: int, natives: Iterable[str], *, at: float) -> None:
-    """Note that these records of a stream changed; one noted already may be asked for at once again."""
-    listed = as_list(dict.fromkeys(natives))
+    """Note that these records of a stream changed; one noted already may be asked for at once again. Erased and restricted
+    people's are not noted."""
+    listed = as_list(dict.fromkeys(suppression.spared(db, stream, natives)))
     db.run(
         f"insert into hints (stream, native, at) select :s, v, :at from {db.values()} where true"
         " on conflict (stream, native) do update set not_before = null",

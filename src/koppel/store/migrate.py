@@ -11,7 +11,11 @@ import sqlalchemy as sa
 
 from koppel.model.problem import SetupError
 
-REVISIONS = ("0001", "0002")  # every revision this Koppel knows, oldest first; a test compares them with the files
+REVISIONS = (
+    "0001",
+    "0002",
+    "0007",
+)  # every revision this Koppel knows, oldest first; a test compares them with the files
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "koppel_version"  # not Alembic's own name: a PostgreSQL schema may hold another program's tables
 SCHEMA = "koppel_schema"  # the engine's execution option that names the workspace's PostgreSQL schema

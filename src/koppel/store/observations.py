@@ -14,6 +14,7 @@ from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Json
 from koppel.model.versions import ENTITY_VERSIONS, read_record
+from koppel.store import suppression
 from koppel.store.sql import Db, as_list, as_rows
 from koppel.store.vault import canonical
 
@@ -54,21 +55,25 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What a page brought: natives that are new, changed, gone."""
+    """What a page brought: natives that are new, changed, gone; how many records were left out (erased or restricted people)."""
 
     new: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 GONE_DIGEST = "gone"
 
 
 def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int = 0) -> Taken:
-    """Store what was seen. A record whose digest is as known only gets its version and `seen_at`; no `seq` (P6, P9)."""
+    """Store what was seen. A record whose digest is as known only gets its version and `seen_at`; no `seq` (P6, P9).
+
+    What belongs to an erased or restricted person is dropped: a record that is only kept counts as seen, as it was."""
     if not seen:
         return Taken()
     latest = {item.native: item for item in seen}
+    out = suppression.left_out(db, stream, {native: item.keys for native, item in latest.items()}, at=at)
     place = db.one("select seq, scan from streams where id = :i" + db.for_update, i=stream)
     assert place is not None, f"there is no stream {stream}"
     seq: int = place[0]
@@ -89,6 +94,10 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
     gone: list[str] = []
     for native, item in latest.items():
         before = known.get(native)
+        if native in out:
+            if before is not None:
+                touched_rows.append([native, "", "", at, scan])  # only kept: neither news nor gone
+            continue
         if item.record is None:
             if before is not None and before[1]:
                 touched_rows.append([native, "", "", at, scan])  # known to be gone: no news
@@ -119,7 +128,7 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
         db.run("update streams set seq = :q where id = :i", q=seq, i=stream)
     if touched_rows:
         _touch(db, stream, touched_rows)
-    return Taken(tuple(new), tuple(changed), tuple(gone))
+    return Taken(tuple(new), tuple(changed), tuple(gone), len(out))
 
 
 def _write(db: Db, stream: int, rows: list[list[Json]], key_rows: list[list[Json]]) -> None:

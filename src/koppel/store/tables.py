@@ -250,3 +250,26 @@ hints = _table(
     _time("not_before", null=True),
     rowid=False,
 )
+
+privacy_cases = _table(
+    "privacy_cases",
+    _number("id"),
+    _text("state"),
+    _time("at"),
+    _text("by"),
+    _time("until", null=True),
+    _text("reason", default=""),
+    _big("left_out", default="0"),
+    _time("left_out_at", null=True),
+)
+
+suppressions = _table(
+    "suppressions",
+    _text("kind", pk=True),
+    _text("value", pk=True),
+    _big("case_id", pk=True),
+    _big("stream", default="0"),
+    rowid=False,
+)
+
+restricted = _table("restricted", _big("stream", pk=True), _text("native", pk=True), _big("case_id"), rowid=False)

@@ -69,7 +69,8 @@ def test_a_store_in_memory_has_letter_for_letter_the_tables_of_a_migrated_one(tm
         ours, theirs = _shape(direct.engine), _shape(migrated.engine)
         tidy = lambda shapes: {" ".join(shape.replace("(", " ( ").replace(")", " ) ").split()) for shape in shapes}  # noqa: E731
         assert tidy(ours) == tidy(theirs)
-        assert sum("WITHOUT ROWID" in shape for shape in ours) == 12
+        wanted = [t for t in metadata.tables.values() if not t.dialect_options["sqlite"]["with_rowid"]]
+        assert sum("WITHOUT ROWID" in shape for shape in ours) == len(wanted) > 10
         assert sum("WHERE" in shape for shape in ours) == 2
     finally:
         migrated.close()
