@@ -101,7 +101,13 @@ def laid_over(
             if answer is not None and answer.record is not None and mine is not None and not answer.gone:
                 given = _given(answer.record, line.gives)
                 record = Record(msgspec.structs.replace(mine.entity, **given), mine.own)
-                seen[native] = msgspec.structs.replace(seen[native], record=record, given=(*seen[native].given, *given))
+                giver = (f"{line.source}:{answer.native}", answer.version, answer.seen_at)
+                seen[native] = msgspec.structs.replace(
+                    seen[native],
+                    record=record,
+                    given=(*seen[native].given, *given),
+                    givers=seen[native].givers | dict.fromkeys(given, giver),
+                )
     return seen
 
 

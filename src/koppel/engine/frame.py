@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from koppel.engine.enrich import laid_over
 from koppel.engine.ports import Connection, Ports
+from koppel.engine.provenance import Sighting, rule_said, sighting
 from koppel.mapping.conditions import reason
-from koppel.mapping.flow import Flow, SideName, other
+from koppel.mapping.flow import FieldRule, Flow, SideName, other
 from koppel.mapping.project import match_values, values
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import Problem
 from koppel.model.record import Record
-from koppel.model.values import Ref
+from koppel.model.values import Json, Ref
 from koppel.model.versions import FACTS
 from koppel.store import flows, intents, observations, streams, subjects, suppression, work
 from koppel.store.due import Due
@@ -31,7 +32,8 @@ from koppel.systems.spi import Resource
 @dataclass(kw_only=True)
 class Frame:
     """One flow with everything that its pass needs. `absent`: keys the right (or left) was asked for and surely lacks;
-    `again`: what must stay due although this pass looked at it, and not before when."""
+    `again`: what must stay due although this pass looked at it, and not before when; `sightings`: how each record looked that was
+    decided on, for the trail."""
 
     flow: Flow
     policy: Policy
@@ -45,6 +47,9 @@ class Frame:
     sources: Mapping[str, Connection] = field(default_factory=dict)
     named: int = 0
     held: set[tuple[SideName, str, str]] = field(default_factory=set)
+    sightings: dict[tuple[str, str], Sighting] = field(default_factory=dict)
+    rules: dict[str, FieldRule] = field(default_factory=dict)
+    rules_said: dict[str, dict[str, Json]] = field(default_factory=dict)
 
     def ref(self, side: SideName, native: str) -> Ref:
         """The full reference of a record."""
@@ -73,6 +78,8 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
         },
         transforms=transforms,
         sources=ports.connections,
+        rules={rule.key: rule for rule in flow.fields},
+        rules_said={rule.key: rule_said(rule) for rule in flow.fields},
     )
 
 
@@ -203,6 +210,8 @@ class Loader:
             n for several in candidates.values() for n in several
         }
         far_seen = seen_of(db, frame, far, far_natives)
+        frame.sightings |= {(anchor, native): sighting(o) for native, o in own.items()}
+        frame.sightings |= {(far, native): sighting(o) for native, o in far_seen.items()}
         far_members = subjects.of_records(db, far_stream, far_natives)
         twin_seen = observations.load(
             db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity

@@ -129,6 +129,7 @@ async def _probe(
 
 def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace, result: Recovered) -> None:
     planned = msgspec.convert(intent.body["planned"], Planned)
+    settle.remember(frame, intent)
     anchor = Due(anchor_side(planned.step), anchor_of(planned.step), "waiting")
     about = work.about(db, frame.flow.id, anchor.side, [anchor.native])
     doubts = [item for item in about if item.code == "in_doubt" and item.op == intent.op]

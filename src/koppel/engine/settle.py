@@ -5,14 +5,16 @@ All functions are store functions (they take a `Db`); the caller decides which o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from koppel.engine import provenance
 from koppel.engine.fetch import take_items
 from koppel.engine.frame import Frame, seen_of, side_of
 from koppel.engine.plan import Planned, as_json, path
 from koppel.mapping.flow import SideName, other
+from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
 from koppel.model.values import Json
 from koppel.store import due, flows, intents, observations, subjects, trail, work
@@ -21,6 +23,7 @@ from koppel.store.flows import StoredBase
 from koppel.store.sql import Db
 from koppel.sync.base import Base, Written
 from koppel.sync.merge import Merged, Now, merge
+from koppel.sync.shapes import Shape
 from koppel.sync.steps import Side, Step, View
 from koppel.systems.spi import Item, Receipt
 
@@ -101,11 +104,12 @@ def rebase(
     *,
     written: dict[SideName, dict[str, Written]] | None = None,
     prov: dict[str, int] | None = None,
+    tell: Callable[[dict[str, tuple[Json, Json]]], int] | None = None,
     follower: bool = False,
 ) -> Merged:
     """Merge the pair as it is in the store now and write down what is agreed; returns the merge.
 
-    `written` adds values on their way. The fast-path digests are set only when nothing is left to do for the pair (P3); one
+    `written` adds values on their way; `tell` records what is agreed and no entry of the trail explains yet. The fast-path digests are set only when nothing is left to do for the pair (P3); one
     step of a pair patches the base, never replaces it (P4).
     """
     stored = flows.bases_of(db, frame.flow.id, left=[left]).get((left, right))
@@ -115,6 +119,7 @@ def rebase(
             base,
             written_left=base.written_left | written.get("left", {}),
             written_right=base.written_right | written.get("right", {}),
+            prov=base.prov | (prov or {}),
         )
     sides: dict[SideName, Side] = {}
     pair: tuple[tuple[SideName, str], ...] = (("left", left), ("right", right))
@@ -137,7 +142,13 @@ def rebase(
         now = {key: Now(left=one.values.get(key), right=two.values.get(key), **stamps) for key in readable}
         merged = merge(readable, now, base, visible=frame.policy.visible)
         quietly = {key: both for key, both in merged.agreed.items() if key not in merged.because}
-        base = _agreed(base, quietly, prov or {})
+        from_now = (prov or {}) | {
+            key: entry for key, both in quietly.items() if (entry := _entry_of(readable[key], key, base, both))
+        }
+        news = {key: both for key, both in quietly.items() if key not in from_now}
+        if news and tell is not None:
+            from_now |= dict.fromkeys(news, tell(news))
+        base = _agreed(base, quietly, from_now)
     settled = (
         known
         and not (
@@ -158,7 +169,7 @@ def rebase(
     return merged
 
 
-def agree(db: Db, frame: Frame, step: Step, subject: str, *, prov: dict[str, int]) -> None:
+def agree(db: Db, frame: Frame, hand: Hand, step: Step, subject: str, *, prov: dict[str, int]) -> None:
     """Write down fields a step found agreed, including what a person decided to leave as it is."""
     assert step.left is not None and step.right is not None  # noqa: PT018 - both are needed below
     stored = flows.bases_of(db, frame.flow.id, left=[step.left]).get((step.left, step.right))
@@ -168,7 +179,30 @@ def agree(db: Db, frame: Frame, step: Step, subject: str, *, prov: dict[str, int
         frame.flow.id,
         [StoredBase(step.left, step.right, subject, base, "", "", stored.generation if stored else 0)],
     )
-    rebase(db, frame, step.left, step.right, subject, follower=step.follower)
+
+    def tell(news: dict[str, tuple[Json, Json]]) -> int:
+        return record(db, frame, hand, "agreed", _agreement(step, news), subject=subject)
+
+    rebase(db, frame, step.left, step.right, subject, tell=tell, follower=step.follower)
+
+
+def _agreement(step: Step, agreed: dict[str, tuple[Json, Json]]) -> Step:
+    """What a step found agreed besides what it was for."""
+    return Step("agree", step.side, step.left, step.right, step.label, agreed=agreed, follower=step.follower)
+
+
+def _entry_of(shape: Shape, key: str, base: Base, both: tuple[Json, Json]) -> int | None:
+    """The entry of the trail that tells already where an agreed value came from: it was agreed before, or it is what was
+    written and has arrived."""
+    arrived: tuple[tuple[SideName, Written | None, Json], ...] = (
+        ("left", base.written_left.get(key), both[0]),
+        ("right", base.written_right.get(key), both[1]),
+    )
+    for side, written, value in arrived:
+        if written is not None and written.entry and shape.same_on(side, value, written.value):
+            return written.entry
+    same = key in base.left and (base.left[key], base.right.get(key)) == both
+    return base.prov.get(key) if same else None
 
 
 def _agreed(base: Base, agreed: dict[str, tuple[Json, Json]], prov: dict[str, int]) -> Base:
@@ -195,20 +229,58 @@ def record(
     op: str | None = None,
     extra: dict[str, Json] | None = None,
 ) -> int:
-    """One trail entry about a step; refs, values and reasons lie in the sealed payload."""
+    """One trail entry about a step; refs, values, reasons and where each value came from lie in the sealed payload."""
     refs = {side: str(frame.ref(side, native)) for side, native in _halves(step.left, step.right) if native}
     data: dict[str, Json] = {"flow": frame.flow.id, "label": step.label, "target": step.side, **refs}
+    seen = provenance.seen_said(frame, step.left, step.right)
+    if seen:
+        data["seen"] = seen
+    people = _people(db, frame, step)
     changed = {
-        key: {"before": step.before.get(key), "after": value, "because": step.because.get(key, "")}
+        key: {
+            "before": step.before.get(key),
+            "after": value,
+            "because": step.because.get(key, ""),
+            "from": provenance.from_said(frame, step, key),
+            "rule": frame.rules_said.get(key, {}),
+            **({"by": people[key]} if key in people else {}),
+        }
         for key, value in step.values.items()
     }
     if changed:
         data["fields"] = changed
+    if step.agreed:
+        data |= _agreement_said(frame, step, people)
     if step.because.get(""):
         data["because"] = step.because[""]
     if step.problem:
         data["problem"] = as_json(step.problem)
     return trail.append(db, [trail.Entry(hand.at, hand.actor, kind, data | (extra or {}), hand.run, op, subject)])[0]
+
+
+def _agreement_said(frame: Frame, step: Step, people: dict[str, dict[str, Json]]) -> dict[str, Json]:
+    """What was agreed without a write: each value once, or in both spellings; `kept` holds what was said about one."""
+    said: dict[str, Json] = {}
+    agreed = {k: [one] if one == two else [one, two] for k, (one, two) in step.agreed.items() if k not in step.because}
+    if agreed:
+        said["agreed"] = agreed
+    kept = {key: list(step.agreed[key]) for key in step.because if key in step.agreed}
+    if kept:
+        said["kept"] = kept
+        said["notes"] = {key: step.because[key] for key in kept}
+    said["rules"] = {key: frame.rules_said[key] for key in step.agreed if key in frame.rules_said}
+    by = {key: people[key] for key in step.agreed if key in people}
+    return said | ({"by": by} if by else {})
+
+
+def _people(db: Db, frame: Frame, step: Step) -> dict[str, dict[str, Json]]:
+    """Who decided about those fields of a step that a person decided about."""
+    keys = [key for key, why in step.because.items() if key and why.startswith(provenance.PERSON)]
+    if not keys:
+        return {}
+    items = work.about(db, frame.flow.id, anchor_side(step), [anchor_of(step)])
+    found = {key: provenance.by_whom(items, key, step.right) for key in keys}
+    return {key: by for key, by in found.items() if by is not None}
 
 
 # --- steps that send nothing -------------------------------------------------------------------------------------------
@@ -220,19 +292,10 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     if step.kind == "agree":
         subject = subject_of(db, frame, step.left, step.right)
         assert subject is not None
-        prov: dict[str, int] = {}
-        if any(text for text in step.because.values()):  # adopted or left as it is: said once
-            entry = record(
-                db,
-                frame,
-                hand,
-                "agreed",
-                step,
-                subject=subject,
-                extra={"kept": {key: list(step.agreed[key]) for key in step.because}},
-            )
-            prov = dict.fromkeys(step.because, entry)
-        agree(db, frame, step, subject, prov=prov)
+        news, prov = _news(db, frame, step)
+        if news.agreed:  # adopted, left as it is, or found the same: said once
+            prov |= dict.fromkeys(news.agreed, record(db, frame, hand, "agreed", news, subject=subject))
+        agree(db, frame, hand, step, subject, prov=prov)
         return False
     if step.kind == "link":
         assert step.left is not None and step.right is not None  # noqa: PT018
@@ -241,7 +304,7 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
             return False
         subject = join(db, frame, hand, step.left, step.right, why=step.because.get("", ""), follower=step.follower)
         entry = record(db, frame, hand, "linked", step, subject=subject)
-        agree(db, frame, step, subject, prov=dict.fromkeys(step.agreed, entry))
+        agree(db, frame, hand, step, subject, prov=dict.fromkeys(step.agreed, entry))
         return True
     if step.kind == "unlink":
         return _unlink(db, frame, hand, step)
@@ -282,6 +345,21 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         subject=subject_of(db, frame, step.left, step.right),
     )
     return True
+
+
+def _news(db: Db, frame: Frame, step: Step) -> tuple[Step, dict[str, int]]:
+    """Of what a step found agreed, only what the trail does not tell yet; and the entries that tell of the rest."""
+    assert step.left is not None and step.right is not None  # noqa: PT018 - two records agree
+    stored = flows.bases_of(db, frame.flow.id, left=[step.left]).get((step.left, step.right))
+    base, shapes = (stored.base if stored else Base()), frame.policy.shapes
+    known = {
+        key: entry
+        for key, both in step.agreed.items()
+        if key in shapes and not step.because.get(key) and (entry := _entry_of(shapes[key], key, base, both))
+    }
+    agreed = {key: both for key, both in step.agreed.items() if key not in known}
+    because = {key: why for key, why in step.because.items() if key in agreed or not key}
+    return msgspec.structs.replace(step, agreed=agreed, because=because), known
 
 
 def anchor_of(step: Step) -> str:
@@ -363,10 +441,25 @@ def open_operations(db: Db, frame: Frame, hand: Hand, planned: Iterable[Planned]
     """Commit intents before their calls leave."""
     rows = [
         intents.Intent(op.op, hand.run, frame.flow.id, p.step.kind, frame.streams[p.step.side].id, p.step.side, p.step.source, op.native or p.step.target,
-                       {"planned": as_json(p), "operation": as_json(op)}, "sent", hand.at, hand.at)
+                       {"planned": as_json(p), "operation": as_json(op), "seen": _seen(frame, p.step)}, "sent", hand.at, hand.at)
         for p in planned for op in p.operations
     ]  # fmt: skip
     intents.open_intents(db, rows)
+
+
+def _seen(frame: Frame, step: Step) -> dict[str, Json]:
+    """How the records of a step were seen: whoever recovers it must be able to tell."""
+    known = {side: frame.sightings.get((side, native)) for side, native in _halves(step.left, step.right) if native}
+    return {side: as_json(seen) for side, seen in known.items() if seen is not None}
+
+
+def remember(frame: Frame, intent: intents.Intent) -> None:
+    """Take over how another run saw the records of an operation it left open."""
+    step = msgspec.convert(intent.body["planned"], Planned).step
+    for side, native in _halves(step.left, step.right):
+        seen = intent.body.get("seen", {}).get(side)
+        if native and seen:
+            frame.sightings[side, native] = msgspec.convert(seen, provenance.Sighting)
 
 
 def settle_receipt(
@@ -478,13 +571,22 @@ def _settle_done(
             hand.at,
             earlier[key].count + 1 if key in earlier and earlier[key].value == value else 1,
             step.before.get(key),
+            entry,
         )
         for key, value in step.values.items()
         if key in frame.policy.shapes and frame.policy.shapes[key].rule.when != "create"
     }
     written: dict[SideName, dict[str, Written]] = {step.side: on_their_way}
-    prov = dict.fromkeys(step.values, entry)
-    merged = rebase(db, frame, left, right, subject, written=written, prov=prov, follower=step.follower)
+    prov = dict.fromkeys(
+        step.values.keys() - on_their_way.keys(), entry
+    )  # what is on its way is accepted when it shows
+
+    def tell(news: dict[str, tuple[Json, Json]]) -> int:
+        if step.kind == "create" and all(is_blank(value) for both in news.values() for value in both):
+            return entry  # it was made without them
+        return record(db, frame, hand, "agreed", _agreement(done, news), subject=subject)
+
+    merged = rebase(db, frame, left, right, subject, written=written, prov=prov, tell=tell, follower=step.follower)
     if (
         on_their_way.keys() - merged.agreed.keys()
     ):  # not seen to have arrived: looked at when it must show at the latest

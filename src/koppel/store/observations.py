@@ -52,6 +52,9 @@ class Observation(msgspec.Struct, frozen=True):
     modified_at: float | None
     problems: tuple[Problem, ...] = ()
     given: tuple[str, ...] = ()  # fields of the record that another resource laid over it
+    givers: dict[
+        str, tuple[str, str, float]
+    ] = {}  # and for each the record it is from: its ref, version and when it was seen
 
 
 class Taken(msgspec.Struct, frozen=True):

@@ -9,13 +9,14 @@ from koppel.model.values import Json
 
 class Written(msgspec.Struct, frozen=True):
     """A value we wrote to one side and have not read back: the value, what the other side showed then, when, how often,
-    and what it was to replace."""
+    what it was to replace, and the trail entry that tells of the write."""
 
     value: Json
     source: Json = None
     at: float = 0.0
     count: int = 1
     before: Json = None
+    entry: int = 0
 
 
 class Base(msgspec.Struct, frozen=True, omit_defaults=True):

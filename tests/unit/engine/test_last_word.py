@@ -79,7 +79,8 @@ def test_what_a_create_wrote_over_stands_in_the_trail(desk: Any, *, lost: bool) 
     desk.sync()
     (made,) = desk.trail("created")
     fields = made.data["fields"]
-    assert fields["name"] == {"before": "Zoals het heette", "after": desk.account(company.kvk)["Name"], "because": ""}
+    said = {part: fields["name"][part] for part in ("before", "after", "because")}
+    assert said == {"before": "Zoals het heette", "after": desk.account(company.kvk)["Name"], "because": ""}
     assert {key for key, told in fields.items() if told["before"] is not None} == {"name"}
     assert made.data.get("by_probe", False) == lost
     assert desk.sound()
