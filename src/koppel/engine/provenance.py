@@ -18,7 +18,6 @@ from koppel.model.values import Json
 from koppel.store.observations import Observation
 
 if TYPE_CHECKING:
-    from koppel.engine.frame import Frame
     from koppel.store.trail import Recorded
     from koppel.store.work import Item
     from koppel.sync.steps import Step
@@ -62,6 +61,9 @@ class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
     spellings: tuple[Json, ...] = ()
 
 
+Sightings = Mapping[tuple[str, str], Sighting]  # by side and native id
+
+
 def sighting(seen: Observation) -> Sighting:
     """How an observation is remembered for the trail."""
     return Sighting(seen.version, seen.seen_at, seen.modified_at, seen.givers)
@@ -82,11 +84,11 @@ def rule_said(rule: FieldRule) -> dict[str, Json]:
     return said
 
 
-def seen_said(frame: Frame, left: str | None, right: str | None) -> dict[str, Json]:
+def seen_said(sightings: Sightings, left: str | None, right: str | None) -> dict[str, Json]:
     """How the records of a step were seen when it was decided."""
     said: dict[str, Json] = {}
     for side, native in (("left", left), ("right", right)):
-        known = frame.sightings.get((side, native)) if native else None
+        known = sightings.get((side, native)) if native else None
         if known is not None:
             entry: dict[str, Json] = {"version": known.version, "at": known.seen_at}
             if known.modified_at is not None:
@@ -95,9 +97,8 @@ def seen_said(frame: Frame, left: str | None, right: str | None) -> dict[str, Js
     return said
 
 
-def from_said(frame: Frame, step: Step, key: str) -> Json:
+def from_said(rule: FieldRule | None, sightings: Sightings, step: Step, key: str) -> Json:
     """Where a written field's value is from: a side's name, `flow`, `both`, `person`, or another record that was laid over."""
-    rule = frame.rules.get(key)
     if step.because.get(key) == PERSON:
         return "person"
     if rule is None:
@@ -108,7 +109,7 @@ def from_said(frame: Frame, step: Step, key: str) -> Json:
         return "both"
     source = other(step.side)
     native = step.source
-    known = frame.sightings.get((source, native)) if native else None
+    known = sightings.get((source, native)) if native else None
     given = known.given.get(rule.source or rule.path) if known else None
     return {"ref": given[0], "version": given[1], "at": given[2]} if given else source
 

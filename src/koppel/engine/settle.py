@@ -232,7 +232,7 @@ def record(
     """One trail entry about a step; refs, values, reasons and where each value came from lie in the sealed payload."""
     refs = {side: str(frame.ref(side, native)) for side, native in _halves(step.left, step.right) if native}
     data: dict[str, Json] = {"flow": frame.flow.id, "label": step.label, "target": step.side, **refs}
-    seen = provenance.seen_said(frame, step.left, step.right)
+    seen = provenance.seen_said(frame.sightings, step.left, step.right)
     if seen:
         data["seen"] = seen
     people = _people(db, frame, step)
@@ -241,7 +241,7 @@ def record(
             "before": step.before.get(key),
             "after": value,
             "because": step.because.get(key, ""),
-            "from": provenance.from_said(frame, step, key),
+            "from": provenance.from_said(frame.rules.get(key), frame.sightings, step, key),
             "rule": frame.rules_said.get(key, {}),
             **({"by": people[key]} if key in people else {}),
         }
