@@ -63,6 +63,7 @@ class Opened:
         self.actor = actor or os.environ.get("KOPPEL_ACTOR") or os.environ.get("USER") or "somebody"
         self.point: Callable[[str], Coroutine[Any, Any, None]] = no_point
         self.transport: Transport | None = None
+        self.stopping: Callable[[], bool] = lambda: False
         self._go: Go | None = None
         self.transforms: Mapping[str, Transform] = with_own(
             {e.name: e.load() for e in entry_points(group="koppel.transforms")}
@@ -70,8 +71,11 @@ class Opened:
         self.flows = load_flows(config.path, self.transforms)
 
     @classmethod
-    def create(cls, folder: str | Path, *, name: str | None = None) -> Self:
-        """Make a workspace folder: koppel.toml, flows/, key file (0600), empty store. Raises UsageError when there is one already."""
+    def create(cls, folder: str | Path, *, name: str | None = None, database: str | None = None) -> Self:
+        """Make a workspace folder: koppel.toml, flows/, key file (0600), empty store (a file, or at the address `database`).
+
+        Raises UsageError when there is one already.
+        """
         path = Path(folder).expanduser()
         if (path / WORKSPACE_FILE).exists():
             raise UsageError(
@@ -90,14 +94,18 @@ class Opened:
         except OSError as error:
             raise UsageError(f"{path} cannot be made: {error.strerror}.", remedy="Choose another folder.") from None
         title = name or path.resolve().name
-        (path / WORKSPACE_FILE).write_text(
-            f"# Koppel workspace. Secrets never stand in this file.\n\n[workspace]\nname = {msgspec.json.encode(title).decode()}\n",
-            encoding="utf-8",
-        )
+        lines = ["# Koppel workspace. Secrets never stand in this file.\n", "[workspace]", f"name = {_quoted(title)}"]
+        lines += [f"database = {_quoted(database)}"] if database else []
+        (path / WORKSPACE_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
         (path / ".gitignore").write_text(f"{KEY_FILE}\n{STORE_FILE}*\n", encoding="utf-8")
         key = create_key(path / KEY_FILE)
         config = read_config(path)
-        return cls(config, open_store(config.database, Vault(key), create=True))
+        try:
+            return cls(config, open_store(config.database, Vault(key), create=True))
+        except SetupError:  # an address that leads nowhere leaves no half-made workspace
+            for file in (WORKSPACE_FILE, KEY_FILE):
+                (path / file).unlink(missing_ok=True)
+            raise
 
     @classmethod
     def open(
@@ -177,6 +185,7 @@ class Opened:
                 is_dead=leasing.is_dead,
                 point=self.point,
                 tell=self.tell,
+                stopping=self.stopping,
                 interactive=True,
                 read=self._go.read if self._go else None,
                 unanswered=self._go.unanswered if self._go else None,
@@ -208,6 +217,10 @@ class Opened:
             return ports.clock.now()
 
         return self.with_ports(asked)
+
+
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()  # a JSON string is a TOML string
 
 
 def real_now() -> float:

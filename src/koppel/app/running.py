@@ -53,8 +53,9 @@ class Running(Flows):
         allow: Sequence[str] = (),
         trigger: str = "command",
         in_window: bool = False,
+        after: int | None = None,
     ) -> Result:
-        """Plan and do it, under the brakes. A failure is told to `on_alert` at once.
+        """Plan and do it, under the brakes. A failure is told to `on_alert` at once. `after`: only while that is the flow's last run.
 
         With `in_window` nothing is done outside the flow's window: the result's state is `waiting`, and its run is none (0).
         """
@@ -62,7 +63,7 @@ class Running(Flows):
         opening = windows.opens_at(flow, self.now()) if in_window and flow.run.window else None
         if opening is not None:
             return engine.not_now(flow, windows.outside(flow, opening), at=opening)
-        options = self._options(refresh=refresh, allow=allow, trigger=trigger)
+        options = self._options(refresh=refresh, allow=allow, trigger=trigger, after=after)
         return self._run(flow, lambda ports: engine.sync_flow(ports, flow, options, transforms=self.transforms))
 
     @contextmanager
@@ -151,6 +152,7 @@ class Running(Flows):
         trigger: str = "command",
         light: bool = False,
         only: tuple[str, ...] = (),
+        after: int | None = None,
     ) -> Options:
         return Options(
             actor=self.actor,
@@ -160,6 +162,7 @@ class Running(Flows):
             light=light,
             override=tuple(allow),
             workspace=self.config.name,
+            after=after,
         )
 
     def _run(self, flow: Flow, run: Callable[[Ports], Coroutine[Any, Any, Result]]) -> Result:

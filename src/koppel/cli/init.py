@@ -35,12 +35,18 @@ def init(
     right: Annotated[
         str | None, typer.Option("--right", metavar="CONN", help="The connection on the flow's right.")
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--database", metavar="URL", help="Keep the store in PostgreSQL (default: a file in the folder)."),
+    ] = None,
 ) -> int:
     """Make a workspace, or add a ready-made flow to one.
 
-    Without --flow it lists the ready-made ones.
+    Without --flow it lists the ready-made ones. With --database several machines can work on it; the password is best
+    left to PostgreSQL's own PGPASSFILE.
 
     Example: koppel init my-books --flow kvk-exact --right books-nl
+             koppel init my-books --database "postgresql://koppel@db.example/koppel?schema=my_books"
     """
     from koppel.app import Workspace, ready_made
     from koppel.config.workspace_file import FILE, NAME
@@ -59,7 +65,9 @@ def init(
     target = folder or (Path(terminal.folder) if terminal.folder else Path())
     target = target.expanduser()
     exists = (target / FILE).is_file()
-    opened = Workspace.open(target) if exists and chosen else Workspace.create(target, name=name)
+    if exists and database:
+        raise UsageError(f"{target / FILE} exists already.", remedy="Its store is named there: [workspace] database.")
+    opened = Workspace.open(target) if exists and chosen else Workspace.create(target, name=name, database=database)
     with opened as ws:
         file = _copy(ws, chosen, left, right) if chosen else None
         missing = _missing(ws)

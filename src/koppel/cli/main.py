@@ -40,6 +40,7 @@ from koppel.cli import (
     torture,
     version,
     why,
+    work,
 )
 from koppel.cli.terminal import (
     BUG,
@@ -75,7 +76,7 @@ First steps:
 """
 
 ORDER = (
-    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "runs", "log", "parked", "asks", "why",
+    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "work", "runs", "log", "parked", "asks", "why",
     "audit", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
@@ -184,7 +185,7 @@ def options(
 
 
 for part in (
-    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, runs, log, parked, asks, why, audit, promote, simulate, torture,
+    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, work, runs, log, parked, asks, why, audit, promote, simulate, torture,
     sandbox, new_system, demo, version,
 ):  # fmt: skip
     part.register(app)

@@ -103,6 +103,11 @@ async def execute(
     settled: list[tuple[Planned, Receipt]] = []
     chunks = list(_chunks(frame, writes))
     for number, chunk in enumerate(chunks):
+        if ports.stopping():
+            error = RetryLater(
+                "Stopped between two chunks; what was left is done by the next run.", at=ports.clock.now()
+            )
+            break
         opened = await ports.store.durable(
             _turn, frame, Hand(run, actor, ports.clock.now()), settled, chunk, outcome, fence
         )

@@ -109,6 +109,8 @@ async def _read_on(
             if total.left_out:
                 ports.tell(f"{stream.name}: {total.left_out} left out, of erased or restricted people")
             return total
+        if ports.stopping():
+            raise RetryLater(f"Stopped; {stream.name} is read on by the next run.", at=ports.clock.now())
 
 
 def _store_as_reader(

@@ -121,6 +121,8 @@ async def _run(
             remedy="Run again when it is done.",
         )
     try:
+        if options.after is not None and await ports.store.tx(runs.last, flow.id) != options.after:
+            return not_now(flow, "Another worker has run this flow meanwhile.", at=ports.clock.now())
         run = await ports.store.tx(
             runs.begin, flow.id, trigger=options.trigger, actor=options.actor, at=ports.clock.now()
         )
@@ -150,6 +152,7 @@ class _Rounds:
         self.moved: tuple[Planned, ...] = ()
         self.already = 0
         self.state, self.message = "done", ""
+        self.back_at: float | None = None
 
     @property
     def hand(self) -> tuple[int, str]:
@@ -258,7 +261,9 @@ class _Rounds:
             runs.end,
             self.run,
             state=result.state,
-            counts=result.counts | {"calls": result.calls},
+            counts=result.counts
+            | {"calls": result.calls}
+            | ({} if self.back_at is None else {"back_at": self.back_at}),
             message=result.message,
             at=self.ports.clock.now(),
         )
@@ -269,6 +274,7 @@ class _Rounds:
         """Close a run that a limit, a dead sign-in or a wrong set-up ended; what was done stays done."""
         self.state = "stopped" if isinstance(error, RetryLater) else "failed"
         self.message = str(error)
+        self.back_at = error.at if isinstance(error, RetryLater) else None
         result = await self._close()
         return msgspec.structs.replace(result, next_at=error.at) if isinstance(error, RetryLater) else result
 

@@ -40,7 +40,7 @@ SIDES: tuple[SideName, SideName] = ("left", "right")
 class Options(msgspec.Struct, frozen=True):
     """How a run is to go. `only` limits it to these left natives; `refresh` looks everything up anew; `light` asks for keys
     instead of reading a side that was never read; `override` names a brake that may be passed; `trigger` and `actor` go into
-    the trail."""
+    the trail; `after` runs only while that is still the flow's last run (0: it never ran)."""
 
     actor: str = "koppel"
     trigger: str = "command"
@@ -49,6 +49,7 @@ class Options(msgspec.Struct, frozen=True):
     light: bool = False
     override: tuple[str, ...] = ()
     workspace: str = ""
+    after: int | None = None
 
 
 PLAIN = Options()

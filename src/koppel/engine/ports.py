@@ -85,6 +85,7 @@ class Ports:
     read: set[str] | None = None  # streams and records read by flows run together; None: runs by itself
     unanswered: dict[Ref, Problem] | None = None  # look-ups of flows run together that got no answer, and why
     tell: Callable[[str], None] = lambda _text: None
+    stopping: Callable[[], bool] = lambda: False  # whether this process was asked to end: no new page or chunk is begun
 
     def at(self, endpoint: Endpoint) -> tuple[Connection, Resource]:
         """Connection and resource of a flow's endpoint. Raises KeyError."""

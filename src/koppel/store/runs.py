@@ -59,6 +59,11 @@ def listed(db: Db, *, flow: str | None = None, limit: int = 20) -> list[Run]:
     return [_run(row) for row in (db.rows(sql, f=flow, n=limit) if flow else db.rows(sql, n=limit))]
 
 
+def last(db: Db, flow: str) -> int:
+    """The number of a flow's latest run; 0 when it never ran."""
+    return db.scalar("select coalesce(max(id), 0) from runs where flow = :f", f=flow)
+
+
 def get(db: Db, run: int) -> Run | None:
     """One run."""
     row = db.one(f"select {_COLUMNS} from runs where id = :i", i=run)

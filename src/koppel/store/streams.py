@@ -54,6 +54,12 @@ def get(db: Db, stream: int) -> Stream:
     return _stream(row)
 
 
+def named(db: Db, connection: str, resource: str) -> Stream | None:
+    """The stream of that name, if anything of it was ever read."""
+    row = db.one(f"select {_COLUMNS} from streams where connection = :c and resource = :r", c=connection, r=resource)
+    return None if row is None else _stream(row)
+
+
 def every(db: Db) -> tuple[Stream, ...]:
     """All streams, oldest first."""
     return tuple(_stream(row) for row in db.rows(f"select {_COLUMNS} from streams order by id"))

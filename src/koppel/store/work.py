@@ -131,6 +131,14 @@ def ready_to_retry(db: Db, flow: str, *, at: float) -> list[Item]:
     return [_item(db, row) for row in rows]
 
 
+def next_retry(db: Db, flow: str) -> float | None:
+    """The earliest time at which something parked is tried again by itself; None when nothing is."""
+    find = (
+        "select min(next_at) from work where list = 'parked' and flow = :f and state = 'open' and next_at is not null"
+    )
+    return db.scalar(find, f=flow)
+
+
 def retry(db: Db, numbers: Iterable[int], *, at: float) -> None:
     """Make parked items due now."""
     db.run(

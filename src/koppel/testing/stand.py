@@ -121,10 +121,12 @@ def stand(
     prepare: Callable[[SandboxHost], object] | None = None,
     afas: bool = False,
     signals: bool = False,
+    database: str | None = None,
 ) -> Generator[Stand, None, None]:
     """Set everything up while the block runs; a `folder` is kept, a temporary one is removed.
 
     `afas` adds AFAS Profit and its flow; `signals` reads what the register says has changed, and names successors by it.
+    `database` is the address of another store than a file in the folder.
     `prepare` may change the made-up world before Koppel sees any of it. Raises UsageError when the folder holds a workspace.
     """
     host = build(seed=seed, companies=companies, names=(*SYSTEMS, *(("afas",) if afas else ())))
@@ -133,7 +135,7 @@ def stand(
     with (
         running(host) as base_url,
         _folder(folder) as path,
-        sign_up(host, base_url, path, actor, tell, signals=signals) as workspace,
+        sign_up(host, base_url, path, actor, tell, signals=signals, database=database) as workspace,
     ):
         division = int(workspace.config.connections[BOOKS].settings["division"])
         yield Stand(host=host, base_url=base_url, folder=path, workspace=workspace, division=division)
@@ -156,10 +158,11 @@ def sign_up(
     tell: Callable[[str], None] = _silent,
     *,
     signals: bool = False,
+    database: str | None = None,
 ) -> Workspace:
     """Make a workspace for sandboxes served at `base_url`, as a customer would: init, connect, sign in, copy the flows."""
     told = contract(host, base_url)["systems"]
-    Workspace.create(folder, name="demo").close()
+    Workspace.create(folder, name="demo", database=database).close()
     file = folder / WORKSPACE_FILE
     clock = f'clock = "{base_url}/_sandbox/clock"   # real accounts use real time: remove this line\n'
     file.write_text(file.read_text(encoding="utf-8") + clock, encoding="utf-8")
