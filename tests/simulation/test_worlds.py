@@ -1,5 +1,9 @@
 """Some worlds of each kind stay green, and one is the same world whenever it is lived through."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from koppel.testing.simulate import run_world, simulate
@@ -31,3 +35,19 @@ def test_processes_really_die_and_people_really_work():
     assert report.edits > 20
     assert report.writes > 20
     assert set(report.heads) == {1, 2, 3, 4}
+
+
+def test_a_seed_is_the_same_world_in_another_process_too():
+    """A set's order hangs on the process; nothing that matters may hang on a set's order."""
+    code = "from koppel.testing.simulate import run_world as r; print([r(s, kind='pair').head for s in (5, 7)])"
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": number},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for number in ("0", "1")
+    }
+    assert len(said) == 1

@@ -206,7 +206,7 @@ def _turn(
             outcome.stale += 1
             continue
         try:
-            with db.connection.begin_nested():
+            with db.savepoint():
                 settle.open_operations(db, frame, hand, [ready])
             opened.append(ready)
         except IntegrityError:

@@ -190,7 +190,7 @@ class Loader:
         carriers = observations.carriers(db, streams_["left"].id, {key for several in keys.values() for key in several})
         known = {c for several in carriers.values() for c in several}
         if not self.frame.listable("left") and self.frame.flow.scope.take == "intake":
-            known = set(taking_part(db, self.frame.flow.id, known))
+            known = set(taking_part(db, self.frame.flow.id, sorted(known)))
         return found | {
             native: sorted({c for key in keys.get(native, ()) for c in carriers.get(key, ())} & known)
             for native in free

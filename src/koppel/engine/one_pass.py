@@ -99,7 +99,7 @@ class Pass:
 
     async def read_again(self, sides: set[SideName]) -> None:
         """Poll the streams written to, once: what is seen becomes the target's form of the base."""
-        for side in sides:
+        for side in sorted(sides):
             if self.frame.listable(side) and not (self.options.light and self.frame.streams[side].complete_at is None):
                 await fetch(
                     self.ports, self.sender, self.frame.connections[side], self.frame.resources[side], tombstones=False

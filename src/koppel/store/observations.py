@@ -254,7 +254,7 @@ def changed_since(db: Db, stream: int, seq: int, *, upto: int) -> list[str]:
 
 def carriers(db: Db, stream: int, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
     """Who carries each key, among records that are not gone: the store-wide key table, so batching cannot matter."""
-    wanted = {(kind, db.vault.digest_key(kind, value)): (kind, value) for kind, value in keys}
+    wanted = {(kind, db.vault.digest_key(kind, value)): (kind, value) for kind, value in sorted(set(keys))}
     if not wanted:
         return {}
     found: dict[tuple[str, str], list[str]] = {key: [] for key in wanted.values()}

@@ -14,7 +14,7 @@ import re
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
@@ -25,7 +25,7 @@ from sqlalchemy import event, exc
 
 from koppel.model.problem import RetryLater, SetupError
 from koppel.store.migrate import SCHEMA, upgrade
-from koppel.store.sql import Db
+from koppel.store.sql import Db, SqliteDb
 from koppel.store.tables import metadata
 from koppel.store.vault import Vault
 
@@ -46,6 +46,7 @@ class Store:
         self.vault = vault
         self.sqlite = engine.dialect.name == "sqlite"
         self._connection: sa.Connection | None = None
+        self._waits_for_disk: bool | None = None  # how the connection commits; None: nobody has said
         self._thread = None if inline else ThreadPoolExecutor(1, thread_name_prefix="koppel-store")
         # PostgreSQL: one transaction of a workspace at a time, whoever's, as SQLite's own lock has it (decision 17).
         schema = str(engine.get_execution_options().get(SCHEMA, ""))
@@ -81,14 +82,30 @@ class Store:
         if self._connection is None:
             self._connection = self.engine.connect()
         connection = self._connection
-        if self.sqlite:  # outside a transaction, where alone the pragma takes effect
-            _raw(connection).execute(f"pragma synchronous = {'FULL' if durable else 'NORMAL'}")
-        with _begun(connection):
-            if not self.sqlite:
-                connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (self._turn,))
-            if durable and not self.sqlite:
+        if self.sqlite:
+            return self._on_sqlite(connection, durable, function, *args, **kwargs)
+        with connection.begin():
+            connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (self._turn,))
+            if durable:
                 connection.exec_driver_sql("set local synchronous_commit = on")
-            return function(Db(connection, self.vault, sqlite=self.sqlite), *args, **kwargs)
+            return function(Db(connection, self.vault), *args, **kwargs)
+
+    def _on_sqlite(
+        self, connection: sa.Connection, durable: bool, function: Callable[..., T], *args: Any, **kwargs: Any
+    ) -> T:
+        db = SqliteDb(connection, _raw(connection), self.vault)
+        if durable is not self._waits_for_disk:  # outside a transaction, where alone the pragma takes effect
+            db.run(f"pragma synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._waits_for_disk = durable
+        _begin(db)
+        try:
+            done = function(db, *args, **kwargs)
+            db.run("commit")
+        except BaseException:
+            if db.raw.in_transaction:  # SQLite ends some of them itself: a full disk
+                db.run("rollback")
+            raise
+        return done
 
     def clock_offset(self) -> float:
         """Seconds the database's clock is ahead of this machine's; 0 for a file, which only this machine can open.
@@ -127,7 +144,7 @@ class Store:
         def let_go() -> None:
             if self._connection is not None:
                 self._connection.close()
-                self._connection = None
+                self._connection = self._waits_for_disk = None
 
         if self._thread is None:
             let_go()
@@ -137,11 +154,10 @@ class Store:
         self.engine.dispose()
 
 
-@contextlib.contextmanager
-def _begun(connection: sa.Connection) -> Generator[None, None, None]:
-    """A transaction; RetryLater when another process kept the database to itself for too long. Nothing was done then."""
+def _begin(db: SqliteDb) -> None:
+    """A transaction, as a writer; RetryLater when another process kept the database to itself for too long."""
     try:
-        transaction = connection.begin()
+        db.run("begin immediate")
     except exc.OperationalError as error:
         if "locked" not in str(error):
             raise
@@ -150,8 +166,6 @@ def _begun(connection: sa.Connection) -> Generator[None, None, None]:
             at=time.time() + 60,
             remedy="Run again; if it stays so, look for a program that holds the workspace's database open.",
         ) from None
-    with transaction:
-        yield
 
 
 def _raw(connection: sa.Connection) -> sqlite3.Connection:
@@ -195,10 +209,9 @@ def _sqlite_engine(address: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         address,
         poolclass=sa.StaticPool if in_memory else sa.NullPool,
-        connect_args={
-            "check_same_thread": False,
-            "timeout": BUSY_SECONDS,
-        },  # before the first pragma: two may open at once
+        hide_parameters=True,
+        # the time-out is known before the first pragma: two may open at once; every statement of ours is prepared once
+        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "cached_statements": 1024},
     )
 
     def prepare(raw: sqlite3.Connection, _record: object) -> None:
@@ -226,7 +239,7 @@ def _postgresql_engine(address: sa.URL) -> sa.Engine:
             )
         address = address.difference_update_query(["schema"])
         options[SCHEMA] = schema
-    engine = sa.create_engine(address, poolclass=sa.NullPool, execution_options=options)
+    engine = sa.create_engine(address, poolclass=sa.NullPool, execution_options=options, hide_parameters=True)
 
     def prepare(raw: Any, _record: object) -> None:
         if schema is not None:  # pg_catalog is searched in any case; nothing of `public` is

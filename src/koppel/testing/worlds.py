@@ -193,9 +193,16 @@ class Slot:
         await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             self.world.graveyard.append(task)
+            task.add_done_callback(_heard)
             return "killed", None
         error = task.exception()
         return ("raised", error) if error else ("done", task.result())
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """What a machine that stood still says when it goes on: nobody is there to hear it, and asyncio need not complain."""
+    if not task.cancelled():
+        task.exception()
 
 
 class World:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import sys
 import threading
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from koppel.model.problem import RetryLater
 from koppel.store import due, runs, secrets
@@ -34,6 +36,25 @@ def test_a_connection_serves_on_after_a_statement_failed(store):
     with pytest.raises(Exception, match="nonsense"):
         store.run(lambda db: db.run("select * from nonsense"))
     assert store.run(_begin) > 0
+
+
+def test_what_fails_in_a_savepoint_is_undone_alone(store):
+    def two_and_a_mistake(db):
+        _begin(db, "before")
+        with contextlib.suppress(IntegrityError), db.savepoint():
+            _begin(db, "inside")
+            db.run("insert into meta (key, value) values ('one', '1'), ('one', '2')")
+        _begin(db, "after")
+
+    store.run(two_and_a_mistake)
+    assert sorted(run.flow for run in store.run(runs.listed)) == ["after", "before"]
+
+
+def test_an_error_of_the_database_does_not_show_what_was_written(store):
+    with pytest.raises(IntegrityError) as caught:
+        store.run(lambda db: [db.run("insert into meta (key, value) values (:k, 'x')", k="0612345678") for _ in "ab"])
+    assert "insert into meta" in str(caught.value)
+    assert store.sqlite is False or "0612345678" not in str(caught.value)  # PostgreSQL itself names the key
 
 
 def test_what_one_worker_committed_the_other_sees(opened):
