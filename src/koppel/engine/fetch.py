@@ -45,9 +45,19 @@ def stream_of(ports: Ports, connection: Connection, resource: Resource) -> Strea
 
 
 async def fetch(
-    ports: Ports, sender: Sender, connection: Connection, resource: Resource, *, tombstones: bool = True
+    ports: Ports,
+    sender: Sender,
+    connection: Connection,
+    resource: Resource,
+    *,
+    tombstones: bool = True,
+    whole: bool = False,
 ) -> Fetched:
-    """Read what changed since last time (or all, the first time), and the deletions that another feed lists."""
+    """Read what changed since last time (or all, the first time), and the deletions that another feed lists.
+
+    `whole`: read everything again; a whole reading that is under way is carried on. Only at its proven end is gone what it
+    did not show (law 7).
+    """
     stream = await ports.store.tx(streams.ensure, connection.name, resource.name)
     name = f"stream {stream.name}"
     fence = await leasing.take_soon(ports, name, seconds=LEASE_SECONDS, patience=READER_PATIENCE)
@@ -58,7 +68,7 @@ async def fetch(
             remedy="Run again when it is done.",
         )
     try:
-        fetched = await _read_on(ports, sender, connection, resource, name, fence)
+        fetched = await _read_on(ports, sender, connection, resource, name, fence, whole=whole)
     finally:
         await leasing.release(ports, name)
     if tombstones and resource.tombstones:
@@ -67,15 +77,21 @@ async def fetch(
 
 
 async def _read_on(
-    ports: Ports, sender: Sender, connection: Connection, resource: Resource, lease: str, fence: int
+    ports: Ports,
+    sender: Sender,
+    connection: Connection,
+    resource: Resource,
+    lease: str,
+    fence: int,
+    *,
+    whole: bool,
 ) -> Fetched:
     stream = await ports.store.tx(streams.ensure, connection.name, resource.name)  # under the lease: as it stands now
+    if (whole and not stream.scanning) or (stream.cursor is None and stream.next is None):
+        stream = await _from_the_start(ports, stream)
     total = Fetched(stream)
     restarts = 0
     while True:
-        if stream.cursor is None and stream.next is None:
-            await ports.store.tx(streams.begin_scan, stream.id)
-            stream = await ports.store.tx(streams.get, stream.id)
         site = connection.site(ports.clock.now(), resource.name)
         page = await sender.run(connection, resource.pages(site, Query(cursor=stream.cursor, next=stream.next)))
         if page.restart:
@@ -84,8 +100,7 @@ async def _read_on(
                 at = ports.clock.now() + HINT_WAIT
                 raise RetryLater(f"{stream.name} is being renumbered again and again; nothing is lost.", at=at)
             ports.tell(f"{stream.name}: the vendor renumbered its records; reading all of them again")
-            await ports.store.tx(streams.begin_scan, stream.id)
-            stream = await ports.store.tx(streams.get, stream.id)
+            stream = await _from_the_start(ports, stream)
             page = await sender.run(connection, resource.pages(site, Query()))
         await ports.point("page received")
         taken = await ports.store.tx(
@@ -111,6 +126,11 @@ async def _read_on(
             return total
         if ports.stopping():
             raise RetryLater(f"Stopped; {stream.name} is read on by the next run.", at=ports.clock.now())
+
+
+async def _from_the_start(ports: Ports, stream: Stream) -> Stream:
+    await ports.store.tx(streams.begin_scan, stream.id, at=ports.clock.now())
+    return await ports.store.tx(streams.get, stream.id)
 
 
 def _store_as_reader(
@@ -141,7 +161,8 @@ def _store_page(db: Db, connection: Connection, resource: Resource, stream: Stre
         hints.put(db, streams.ensure(db, connection.name, name).id, natives, at=at)
     complete = page.complete and page.next is None
     if complete and resource.entity and resource.can.never_skips != "signal_time":  # a feed of signals lists no records
-        swept = observations.mark_unseen_gone(db, stream.id, stream.scan, at=at)
+        shows = None if stream.scan_at is None else stream.scan_at - resource.can.settles_after
+        swept = observations.mark_unseen_gone(db, stream.id, stream.scan, at=at, seen_before=shows)
         taken = Taken(taken.new, taken.changed, (*taken.gone, *swept.gone), taken.left_out)
     streams.move_cursor(db, stream.id, cursor=page.cursor, next_page=page.next, complete=complete, at=at)
     return taken

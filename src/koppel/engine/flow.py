@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from koppel.engine import execute as executor
-from koppel.engine import leasing
+from koppel.engine import leasing, whole
 from koppel.engine import plan as plans
 from koppel.engine.execute import Fence, Outcome
 from koppel.engine.frame import Frame
@@ -170,6 +170,8 @@ class _Rounds:
             self.first = self.first or plan
             steps = tuple(p for p in self._allowed(plan, number) if p.id not in self.total.refusals)
             if self.state == "stopped":
+                if plan.guard is not None and plan.guard.override == "vanished":
+                    await whole.doubt(self.ports, self.frame)
                 break
             outcome = Outcome()
             try:
@@ -289,6 +291,7 @@ class _Rounds:
             "unknown": self.total.unknown,
             "moved": len(self.moved),
             "unchanged": self.first.unchanged if self.first else 0,
+            "read_whole": len(self.work.read_whole.sides),
         }
         calls: Counter[str] = Counter()
         for (system, _kind), number in self.work.sender.calls.items():

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from koppel.engine import enrich
+from koppel.engine import enrich, whole
 from koppel.engine import plan as plans
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
@@ -28,7 +28,7 @@ from koppel.store.due import Due
 from koppel.store.flows import Position, StoredBase
 from koppel.store.sql import Db
 from koppel.sync.decide import decide
-from koppel.sync.guard import Counts, Refusal, guard
+from koppel.sync.guard import SMALL, Counts, Refusal, guard
 from koppel.sync.steps import WRITES, Need, Step, View
 from koppel.systems.spi import Absent, Found, Unknown
 
@@ -38,15 +38,17 @@ SIDES: tuple[SideName, SideName] = ("left", "right")
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How a run is to go. `only` limits it to these left natives; `refresh` looks everything up anew; `light` asks for keys
-    instead of reading a side that was never read; `override` names a brake that may be passed; `trigger` and `actor` go into
-    the trail; `after` runs only while that is still the flow's last run (0: it never ran)."""
+    """How a run is to go. `only` limits it to these left natives; `refresh` looks everything up anew; `whole` reads both sides
+    from the start; `light` asks for keys instead of reading a side that was never read; `override` names a brake that may be
+    passed; `trigger` and `actor` go into the trail; `after` runs only while that is still the flow's last run (0: it never
+    ran)."""
 
     actor: str = "koppel"
     trigger: str = "command"
     only: tuple[str, ...] = ()
     refresh: bool = False
     light: bool = False
+    whole: bool = False
     override: tuple[str, ...] = ()
     workspace: str = ""
     after: int | None = None
@@ -70,6 +72,7 @@ class Pass:
         self.looked_at = ports.clock.now()
         self.looked: dict[SideName, list[str]] = {"left": [], "right": []}
         self.restoring = False
+        self.read_whole = whole.NOT
         self.absent_problems: dict[str, Problem] = {}
         self.wished: set[str] = set()
 
@@ -77,19 +80,30 @@ class Pass:
 
     async def take_in(self) -> None:
         """Read both sides' streams, once; a side that cannot be listed is looked up by what is due."""
+        due = await whole.due(
+            self.ports,
+            self.frame,
+            asked=self.options.whole,
+            light=self.options.light,
+            allowed="vanished" in self.options.override,
+        )
         for side in ("left", "right"):
             connection, resource = self.frame.connections[side], self.frame.resources[side]
             stream = f"{connection.name}:{resource.name}"
-            if self.ports.read is not None and stream in self.ports.read:
+            if side not in due.sides and self.ports.read is not None and stream in self.ports.read:
                 continue  # a flow that runs together with this one has read it
             if not resource.can.list:
                 self.streams_read += await follow_signals(self.ports, self.sender, connection, resource)
                 self._note_read(stream)
             if not resource.can.list or (self.options.light and self.frame.streams[side].complete_at is None):
                 continue
-            await fetch(self.ports, self.sender, connection, resource)
+            if side in due.sides:
+                self.ports.tell(f"{stream}: reading all of it ({due.why})")
+            await fetch(self.ports, self.sender, connection, resource, whole=side in due.sides)
             self.streams_read += 2 if resource.tombstones else 1
             self._note_read(stream)
+        await whole.done(self.ports, self.frame, due)
+        self.read_whole = due
         refresh(self.ports, self.frame)
 
     def _note_read(self, what: str) -> None:
@@ -408,13 +422,17 @@ class Pass:
         return tuple(made)
 
     def guard(
-        self, steps: Sequence[Planned], vanished: dict[SideName, int], known: dict[SideName, int]
+        self,
+        steps: Sequence[Planned],
+        vanished: dict[SideName, int],
+        known: dict[SideName, int],
+        linked: dict[SideName, int] | None = None,
     ) -> Refusal | None:
         """Whether the brakes let this plan pass."""
         counted = plans.count(tuple(steps))
         changed = len({(p.step.side, p.step.target) for p in steps if p.step.kind == "update"})
         over = len({(p.step.side, p.step.target) for p in steps if _renumbers(p.step)})
-        told = Counts(counted["create"], changed, counted["archive"], known, vanished, 0, over)
+        told = Counts(counted["create"], changed, counted["archive"], known, vanished, 0, over, linked or {})
         refusal = guard(self.flow, told)
         return None if refusal and refusal.override in self.options.override else refusal
 
@@ -429,6 +447,9 @@ class Pass:
             "left": sum(1 for view in views if view.anchor == "left" and view.own.gone and view.linked),
             "right": sum(1 for view in views for linked in view.linked if linked.side.gone),
         }
+        linked: dict[SideName, int] = {}
+        if max(vanished.values()) >= SMALL:  # counting every pair is only worth it then
+            linked = dict.fromkeys(SIDES, await self.ports.store.tx(flows.count_pairs, self.flow.id))
         touched = {anchor_of(p.step) for p in planned if p.step.kind != "agree"}
         made = Plan(
             format=plans.PLAN_FORMAT,
@@ -442,7 +463,7 @@ class Pass:
             counts=plans.count(planned),
             calls=plans.price(self.frame, planned),
             look_ups=plans.look_ups(self.frame, self.sender.calls),
-            guard=self.guard(planned, vanished, known),
+            guard=self.guard(planned, vanished, known, linked),
             unchanged=sum(1 for view in views if view.own.native not in touched),
         )
         return made, views

@@ -17,6 +17,7 @@ from koppel.mapping.positions import Place, Positions
 from koppel.mapping.problems import FlowProblem, did_you_mean
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.can import Can, Field
+from koppel.model.removal import INSTEAD, may_archive
 from koppel.model.values import Json
 
 
@@ -83,7 +84,12 @@ def _check_missing(check: Check) -> None:
     for gone in SIDES:
         rule, stays = check.flow.missing(gone), other(gone)
         place = check.value("missing", gone)
-        if rule == "archive" and not check.cans[stays].archive:
+        if rule == "archive" and not may_archive(check.flow.entity):
+            message = (
+                f"a {check.flow.entity.replace('_', ' ')} is never archived or deleted because the other side lost it"
+            )
+            check.say(place, "never-removed", message, f'write "ask": a person can {INSTEAD[check.flow.entity]}')
+        elif rule == "archive" and not check.cans[stays].archive:
             message = f"{check.name(stays)} cannot archive"
             check.say(place, "cannot-archive", message, 'write "ask" or "unlink"')
         if rule == "restore" and not check.cans[gone].create:

@@ -134,7 +134,8 @@ def agreed_fields(db: Db, ids: Iterable[str]) -> dict[str, set[str]]:
 
 
 def unsettled(db: Db, flow: str, side: str, stream: int, natives: Iterable[str]) -> list[str]:
-    """Those of `natives` that are not known to be settled: every base of theirs must hold today's digest.
+    """Those of `natives` that are not known to be settled: every base of theirs must hold today's digest, and nothing be asked
+    or parked about them, or a record that came back as it was would leave its question open.
 
     The SQL fast path: a settled pair never reaches Python.
     """
@@ -145,11 +146,17 @@ def unsettled(db: Db, flow: str, side: str, stream: int, natives: Iterable[str])
         for row in db.rows(
             f"select b.{side}_native from {db.values()} cross join bases b{right} cross join observations o"
             f" where b.flow = :f and b.{side}_native = given.v and o.stream = :s and o.native = given.v"
+            " and not exists (select 1 from work w where w.flow = :f and w.side = 'left' and w.native = b.left_native and w.state = 'open')"
             f" group by b.{side}_native having min(case when b.{side}_digest = o.digest and b.{side}_digest <> '' then 1 else 0 end) = 1",
             f=flow, s=stream, list=as_list(natives),
         )
     }  # fmt: skip
     return [native for native in natives if native not in settled]
+
+
+def count_pairs(db: Db, flow: str) -> int:
+    """How many pairs a flow has."""
+    return db.scalar("select count(*) from bases where flow = :f", f=flow)
 
 
 def pairs_of(db: Db, flow: str) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ REVISIONS = (
     "0001",
     "0002",
     "0007",
+    "0008",
 )  # every revision this Koppel knows, oldest first; a test compares them with the files
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "koppel_version"  # not Alembic's own name: a PostgreSQL schema may hold another program's tables

@@ -191,10 +191,16 @@ def touch_known(db: Db, stream: int, rows: Sequence[tuple[str, str, str]], *, at
         _touch(db, stream, [[native, version, raw, at, scan] for native, version, raw in rows])
 
 
-def mark_unseen_gone(db: Db, stream: int, scan: int, *, at: float) -> Taken:
-    """At the proven end of a complete listing: what it did not show is gone (law 7)."""
+def mark_unseen_gone(db: Db, stream: int, scan: int, *, at: float, seen_before: float | None = None) -> Taken:
+    """At the proven end of a complete listing: what it did not show is gone (law 7).
+
+    `seen_before` spares what was seen after that instant: what was written just before the listing began may not have been
+    listed yet. The next listing tells.
+    """
+    young = "" if seen_before is None else " and seen_at < :old"
     rows = db.rows(
-        "select native from observations where stream = :s and gone = 0 and scan < :n order by native", s=stream, n=scan
+        f"select native from observations where stream = :s and gone = 0 and scan < :n{young} order by native",
+        **{"s": stream, "n": scan} | ({} if seen_before is None else {"old": seen_before}),
     )
     return take_in(db, stream, [Seen(row[0], None) for row in rows], at=at, scan=scan)
 

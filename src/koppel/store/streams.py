@@ -10,7 +10,8 @@ from koppel.store.sql import Db
 
 class Stream(msgspec.Struct, frozen=True):
     """`id` is small and local; `seq` is the number given to the latest real change; `complete_at` says when a listing
-    from the start last reached its end: only then does absence mean anything (law 7)."""
+    from the start last reached its end: only then does absence mean anything (law 7). `scan_at` is when the latest listing
+    from the start was begun."""
 
     id: int
     connection: str
@@ -21,6 +22,12 @@ class Stream(msgspec.Struct, frozen=True):
     scan: int
     complete_at: float | None
     read_at: float | None
+    scan_at: float | None = None
+
+    @property
+    def scanning(self) -> bool:
+        """Whether a listing from the start is under way: it was begun and its end has not been reached."""
+        return self.complete_at is None and self.next is not None
 
     @property
     def name(self) -> str:
@@ -28,7 +35,10 @@ class Stream(msgspec.Struct, frozen=True):
         return f"{self.connection}:{self.resource}"
 
 
-_COLUMNS = "id, connection, resource, cursor, next, seq, scan, complete_at, read_at"
+_COLUMNS = (
+    "id, connection, resource, cursor, next, seq, scan, complete_at, read_at,"
+    " (select begun from scans where scans.stream = streams.id)"
+)
 
 
 def ensure(db: Db, connection: str, resource: str) -> Stream:
@@ -65,9 +75,12 @@ def every(db: Db) -> tuple[Stream, ...]:
     return tuple(_stream(row) for row in db.rows(f"select {_COLUMNS} from streams order by id"))
 
 
-def begin_scan(db: Db, stream: int) -> int:
+def begin_scan(db: Db, stream: int, *, at: float | None = None) -> int:
     """Start a listing from the beginning; returns its number. What is not seen under it by its end is absent."""
     db.run("update streams set scan = scan + 1, cursor = null, next = null, complete_at = null where id = :i", i=stream)
+    db.run("delete from scans where stream = :i", i=stream)
+    if at is not None:
+        db.run("insert into scans (stream, begun) values (:i, :at)", i=stream, at=at)
     return get(db, stream).scan
 
 
@@ -84,6 +97,6 @@ def move_cursor(
 
 
 def _stream(row: tuple) -> Stream:
-    number, connection, resource, cursor, next_page, seq, scan, complete_at, read_at = row
+    number, connection, resource, cursor, next_page, seq, scan, complete_at, read_at, scan_at = row
     decoded = msgspec.json.decode(cursor, type=Cursor) if cursor else None
-    return Stream(number, connection, resource, decoded, next_page, seq, scan, complete_at, read_at)
+    return Stream(number, connection, resource, decoded, next_page, seq, scan, complete_at, read_at, scan_at)

@@ -124,6 +124,23 @@ bases = _table(
     rowid=False,
 )
 
+scans = _table("scans", _big("stream", pk=True), _time("begun"), rowid=False)
+
+reconciled = _table(
+    "reconciled", _text("flow", pk=True), _time("at", null=True), _big("wanted", default="0"), rowid=False
+)
+
+signed_totals = _table(
+    "signed_totals",
+    _text("flow", pk=True),
+    _text("period", pk=True),
+    _time("at"),
+    _text("actor"),
+    _big("entry"),
+    _text("body"),
+    rowid=False,
+)
+
 due = _table(
     "due",
     _text("flow", pk=True),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
+from koppel.model.removal import INSTEAD, may_archive
 from koppel.model.values import Json
 from koppel.sync.base import Base
 from koppel.sync.merge import Merged, Now, Visible, merge
@@ -291,7 +292,7 @@ def _by_missing_rule(policy: Policy, view: View, linked: Linked, *, gone: SideNa
     left, right = _natives(view, linked.side.native)
     stays, label = other(gone), view.own.label or linked.side.label
     possible = ["unlink"]
-    possible += ["archive"] if stays in policy.archives else []
+    possible += ["archive"] if stays in policy.archives and may_archive(policy.flow.entity) else []
     possible += ["restore"] if policy.flow.creates(gone) else []
     rule = policy.flow.missing(gone)
     if changed and rule == "archive":
@@ -309,6 +310,7 @@ def _by_missing_rule(policy: Policy, view: View, linked: Linked, *, gone: SideNa
         because = {"": f"gone on the {gone}; to be made again"}
         return Step("unlink", gone, left, right, label=label, because=because, field="restore")
     text = f"gone on the {gone}, still there on the {stays}" + (", and changed there since" if changed else "")
+    text += f"; {advice}" if (advice := INSTEAD.get(policy.flow.entity)) else ""
     choices = tuple({"answer": choice} for choice in possible)
     problem = Problem("missing", text)
     return Step(

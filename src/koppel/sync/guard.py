@@ -8,7 +8,7 @@ from koppel.mapping.flow import Flow, SideName
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What a plan would do: `updates` counts records, `known` is the side's population, `vanished` what disappeared since last time, `renumbered`
+    """What a plan would do: `updates` counts records, `known` is the side's population, `vanished` what disappeared since last time of the `linked` records of that side (counted when many did), `renumbered`
     the linked records whose company number would be written over with another."""
 
     creates: int = 0
@@ -18,6 +18,7 @@ class Counts(msgspec.Struct, frozen=True):
     vanished: dict[SideName, int] = {}
     taken_in: int = 0
     renumbered: int = 0
+    linked: dict[SideName, int] = {}
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -39,8 +40,9 @@ def guard(flow: Flow, counts: Counts) -> Refusal | None:
     sides: tuple[SideName, SideName] = ("left", "right")
     for side in sides:
         known, gone = counts.known.get(side, 0), counts.vanished.get(side, 0)
-        cut = brakes.share is not None and gone > brakes.share * (known + gone)
-        if gone >= SMALL and (gone >= known or cut):
+        linked = counts.linked.get(side, 0)
+        cut = brakes.share is not None and gone > brakes.share * (linked or known + gone)
+        if gone >= SMALL and (gone >= known or gone >= linked > 0 or cut):
             return Refusal(
                 f"{gone} records vanished from {flow.endpoint(side)}; {known} are left. A side that shows so much less is more often a wrong filter or right, or an environment that was overwritten, than a clean-up",
                 "vanished",

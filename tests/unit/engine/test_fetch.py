@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from koppel.engine.fetch import fetch, look_up, unknown_of
+from koppel.engine.fetch import fetch, look_up, take_items, unknown_of
 from koppel.engine.ports import Connection, NotSent, Ports
 from koppel.engine.send import Sender
 from koppel.model.can import Can
@@ -253,6 +253,20 @@ def test_a_scan_that_was_killed_calls_nothing_gone_until_it_is_whole() -> None:
     assert desk.known() == dict.fromkeys("abcde", False)
     desk.fetch()
     assert desk.known() == dict.fromkeys("abcd", False) | {"e": True}
+
+
+def test_what_was_seen_just_before_the_listing_began_may_not_be_listed_yet_and_is_spared_this_once() -> None:
+    desk = Desk(Vendor("a", "b"), can=Can(find=("native",), settles_after=30.0))
+    desk.fetch()
+    desk.now += 100
+    with_us = Item("new", {"name": "made by us"})
+    desk.store.run(take_items, desk.connection, desk.connection.resource("things"), desk.stream, [with_us], at=desk.now)
+    del desk.vendor.rows["b"]
+    renumber(desk)
+    assert desk.known() == {"a": False, "b": True, "new": False}
+    desk.now += 100
+    renumber(desk)
+    assert desk.known() == {"a": False, "b": True, "new": True}
 
 
 def test_a_restart_is_said_and_reads_all_again() -> None:

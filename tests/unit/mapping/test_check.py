@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from koppel.mapping.check import check_flow
-from koppel.mapping.flow import FieldRule, Flow
+from koppel.mapping.flow import FieldRule, Flow, Match
 from koppel.mapping.kinds_fit import kind_fits, misfit
 from koppel.mapping.positions import locate
 from koppel.mapping.read import read_flow
 from koppel.mapping.transforms import Transform, with_own
 from koppel.model.can import Can, Field
 from koppel.model.kinds import KINDS
+from koppel.model.removal import REMOVAL
 
 REGISTER = Can(
     list=False,
@@ -184,6 +185,15 @@ def test_a_match_key_of_no_entity_is_refused_in_a_flow_that_came_another_way():
 def test_a_missing_rule_needs_what_it_would_do(missing, code):
     found = check(f"{HEAD}[missing]\n{missing}\n")
     assert [(problem.code, problem.line) for problem in found] == ([(code, 14)] if code else [])
+
+
+@pytest.mark.parametrize("entity", sorted(REMOVAL))
+def test_a_document_is_never_archived_whatever_the_side_can_do(entity):
+    flow, _ = read_flow(f'{HEAD}[missing]\nleft = "archive"\n', file="f.toml")
+    flow = msgspec.structs.replace(flow, entity=entity, match=Match(), fields=())
+    found = [p.code for p in check_flow(flow, left=REGISTER, right=replace(BOOKS, archive=True), entity=entity)]
+    assert ("never-removed" in found) == (entity in ("order", "invoice", "journal_entry"))
+    assert "cannot-archive" not in found
 
 
 def test_archiving_is_fine_where_it_can_be_done():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from koppel.mapping.flow import FieldRule, Match
@@ -307,6 +309,19 @@ def test_gone_there_follows_the_missing_rule(make: Any, rule: str, kind: str) ->
         make.view(linked=[make.linked(gone=True)]), make.policy(archives=("left",), missing_right=rule)
     )
     assert (step.kind, step.side) == (kind, "left")
+
+
+@pytest.mark.parametrize("entity", ["order", "invoice", "journal_entry"])
+def test_a_document_whose_counterpart_is_gone_is_never_archived_but_asked_about_with_advice(
+    make: Any, entity: str
+) -> None:
+    view = make.view(own=make.side("L", gone=True), linked=[make.linked()])
+    policy = make.policy(archives=("right",), missing_left="archive")
+    policy = replace(policy, flow=msgspec.structs.replace(policy.flow, entity=entity))
+    (step,) = make.steps(view, policy)
+    assert (step.kind, step.problem.code) == ("ask", "missing")
+    assert "archive" not in [choice["answer"] for choice in step.choices]
+    assert "let it stand" in str(step.problem)
 
 
 def test_gone_there_is_restored_by_unlinking_so_that_it_is_made_again(make: Any) -> None:

@@ -51,6 +51,15 @@ def test_an_emptied_side_stops_and_is_named(make: Any, side: Any) -> None:
     assert guard(make.flow(), Counts(vanished={side: SMALL - 1}, known={side: 0})) is None
 
 
+def test_what_vanished_is_measured_by_what_is_linked_where_that_is_known(make: Any) -> None:
+    """Ten thousand other records on the same side make the loss of all one's own no smaller."""
+    many = {"known": {"right": 10_000}, "vanished": {"right": SMALL}}
+    assert refused(make, Counts(**many)) is None
+    assert refused(make, Counts(**many, linked={"right": SMALL})) == "vanished"
+    assert refused(make, Counts(**many, linked={"right": SMALL}), share=None) == "vanished"
+    assert refused(make, Counts(**many, linked={"right": 5 * SMALL})) is None
+
+
 @pytest.mark.parametrize(("left_over", "word"), [(39, "vanished"), (40, None)])
 def test_a_side_that_lost_more_than_the_share_stops(make: Any, left_over: int, word: str | None) -> None:
     assert refused(make, Counts(vanished={"right": SMALL}, known={"right": left_over})) == word
