@@ -30,6 +30,7 @@ ANSWERS = {
     "leave": "leave it as it is",
     "create": "create a new record",
     "skip": "leave this record out",
+    "none": "none of these is the same",
     "unlink": "unlink: the records no longer follow each other",
     "archive": "archive the other record",
     "restore": "make the missing record again",
@@ -177,6 +178,8 @@ def choice_words(choice: Mapping[str, Any]) -> str:
     if "label" in choice:
         by = choice.get("by")
         evidence = f" (same {' and '.join(by)})" if by else ""
+        if "score" in choice:
+            evidence = f" ({choice['score']} of 100: {'; '.join(choice.get('reasons', []))})"
         return f"link with {choice['label']}{evidence}, {answer}"
     words = ANSWERS.get(answer, answer)
     if "value" in choice:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from koppel.engine.enrich import laid_over
+from koppel.engine.matching import Matching
 from koppel.engine.ports import Connection, Ports
+from koppel.engine.proposals import Proposed, propose
 from koppel.engine.provenance import Sighting, rule_said, sighting
 from koppel.mapping.conditions import reason
 from koppel.mapping.flow import FieldRule, Flow, SideName, other
@@ -166,15 +168,32 @@ class Loader:
                 left_anchors.update(dict.fromkeys(anchors))
             else:
                 lonely[native] = None
+        left_anchors.update((native, None) for several in self._alike(list(lonely)).values() for native in several)
         made = self._views("left", list(left_anchors))
-        if self.frame.flow.create_left:
-            made += self._views("right", list(lonely))
+        if self.frame.flow.create_left:  # what a left record's question is about waits for its answer
+            asked = {p.side.native for view in made if not view.waiting for p in view.proposals}
+            made += self._views("right", [native for native in lonely if native not in asked])
         return made
 
     def leading(self, right: list[str]) -> list[str]:
         """Those right records that any view comes from: of a large administration most belong to nobody on the left."""
         found = self._anchors(right)
-        return [native for native in right if found[native] or self.frame.flow.create_left]
+        near = self._alike([native for native in right if not found[native]])
+        return [native for native in right if found[native] or native in near or self.frame.flow.create_left]
+
+    def _alike(self, lonely: list[str]) -> dict[str, list[str]]:
+        """For right records nobody shares a key with: unlinked left records that may be the same thing, and must be asked about."""
+        frame = self.frame
+        if not frame.flow.match.propose or not lonely:
+            return {}
+        left, right = frame.streams["left"].id, frame.streams["right"].id
+        seen = observations.load(self.db, right, lonely, entity=self.entity)
+        alike = propose(self.db, frame.flow, "right", right, left, _in_scope(frame, "right", seen))
+        known = {proposed.native for several in alike.values() for proposed in several}
+        if not frame.listable("left") and frame.flow.scope.take == "intake":
+            known = set(taking_part(self.db, frame.flow.id, known))
+        near = {native: [p.native for p in several if p.native in known] for native, several in alike.items()}
+        return {native: several for native, several in near.items() if several}
 
     def _anchors(self, right: list[str]) -> dict[str, list[str]]:
         """For right records, the left records they belong with: by membership, else by key."""
@@ -200,24 +219,31 @@ class Loader:
         db, frame, far = self.db, self.frame, other(anchor)
         near_stream, far_stream = frame.streams[anchor].id, frame.streams[far].id
         own = seen_of(db, frame, anchor, natives)
-        members = subjects.of_records(db, near_stream, natives)
-        partners = subjects.of_subjects(db, far_stream, {m.subject for m in members.values()})
         keys = {native: match_values(frame.flow, o.record) for native, o in own.items() if o.record}
         wanted = {key for several in keys.values() for key in several}
-        candidates = observations.carriers(db, far_stream, wanted)
         twins = observations.carriers(db, near_stream, wanted)
-        far_natives = {m.native for several in partners.values() for m in several} | {
-            n for several in candidates.values() for n in several
+        carriers = observations.carriers(db, far_stream, wanted)
+        matching = Matching(db, frame.flow, anchor, (near_stream, far_stream), natives, keys, carriers)
+        members, follows = matching.members, matching.follows()
+        partners = subjects.of_subjects(db, far_stream, {m.subject for m in members.values()})
+        items = self._items(anchor, natives)
+        lonely = {
+            native: seen
+            for native, seen in own.items()
+            if not matching.by.get(native)
+            and not ((member := members.get(native)) and partners.get(member.subject))
+            and not any(item.answer in ("skip", "create") and not item.field for item in items.get(native, ()))
         }
+        weak = matching.weak(_in_scope(frame, anchor, lonely), items)
+        far_natives = {m.native for several in partners.values() for m in several} | matching.natives()
+        far_natives |= {proposed.native for several in weak.values() for proposed in several}
         far_seen = seen_of(db, frame, far, far_natives)
         frame.sightings |= {(anchor, native): sighting(o) for native, o in own.items()}
         frame.sightings |= {(far, native): sighting(o) for native, o in far_seen.items()}
-        far_members = subjects.of_records(db, far_stream, far_natives)
         twin_seen = observations.load(
             db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity
         )
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
-        items = self._items(anchor, natives)
         made: list[View] = []
         for native in natives:
             mine = own.get(native)
@@ -239,11 +265,6 @@ class Loader:
                 if p.native in far_seen
             ]
             paired = {entry.side.native for entry in linked}
-            found: dict[str, list[str]] = {}
-            for kind, value in side.keys:
-                for partner in candidates.get((kind, value), ()):
-                    if partner not in paired and kind not in found.setdefault(partner, []):
-                        found[partner].append(kind)
             same = {n for key in side.keys for n in twins.get(key, ()) if n != native}
             made.append(
                 View(
@@ -251,9 +272,9 @@ class Loader:
                     side,
                     tuple(linked),
                     tuple(
-                        Candidate(side_of(frame, far, far_seen[n]), tuple(by), taken=n in far_members)
-                        for n, by in sorted(found.items())
-                        if by and n in far_seen
+                        Candidate(side_of(frame, far, far_seen[m.native]), m.by, m.taken, m.apart, m.news)
+                        for m in matching.strong(native, paired=paired)
+                        if m.native in far_seen
                     ),
                     twins=tuple(
                         label((twin_seen.get(n) or own[n]).record, n)
@@ -269,6 +290,12 @@ class Loader:
                     answers={item.field: item.answer for item in items.get(native, ()) if item.state == "answered"},
                     unfound=frame.unfound.get(native) if anchor == "left" else None,
                     unseen=unseen,
+                    proposals=tuple(
+                        _proposed(side_of(frame, far, far_seen[p.native]), p)
+                        for p in weak.get(native, ())
+                        if p.native in far_seen
+                    ),
+                    follows=native in follows,
                 )
             )
         return made
@@ -286,6 +313,20 @@ class Loader:
         for item in work.about(self.db, self.frame.flow.id, anchor, natives):
             found.setdefault(item.native, []).append(item)
         return found
+
+
+def _in_scope(frame: Frame, side: SideName, seen: Mapping[str, Observation]) -> dict[str, Record]:
+    """Those that are there and take part in the flow."""
+    conditions = frame.flow.scope.left if side == "left" else frame.flow.scope.right
+    return {
+        native: one.record
+        for native, one in seen.items()
+        if one.record is not None and not one.gone and reason(conditions, one.record) is None
+    }
+
+
+def _proposed(side: Side, proposed: Proposed) -> Candidate:
+    return Candidate(side, (), score=proposed.likeness.score, reasons=proposed.likeness.reasons)
 
 
 def _base(bases: dict[tuple[str, str], flows.StoredBase], anchor: SideName, own: str, far: str) -> Base | None:

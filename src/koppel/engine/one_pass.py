@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from koppel.engine import enrich, whole
+from koppel.engine import enrich, proposals, whole
 from koppel.engine import plan as plans
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
@@ -292,6 +292,7 @@ class Pass:
         """Steps for everything due; what the store lacks is fetched in bulk, by key, and decided again."""
         steps: list[Step] = []
         views: list[View] = []
+        await self._bring_blocks_up_to_date()
         lefts, rights = dirty["left"], await self._leading(dirty["right"])
         for start in range(0, max(len(lefts), 1), PART):
             part: dict[SideName, list[str]] = {
@@ -302,6 +303,11 @@ class Pass:
             steps += made
             views += looked
         return _once(steps), views
+
+    async def _bring_blocks_up_to_date(self) -> None:
+        """What may be the same thing on weak evidence is looked for among all that is known by now."""
+        numbers = [self.frame.streams[side].id for side in SIDES]
+        await proposals.bring_up_to_date(self.ports.store, self.flow, numbers)
 
     async def _leading(self, rights: list[str]) -> list[str]:
         """The right records that need a decision, found part by part: memory does not follow the size of an administration."""
@@ -317,6 +323,7 @@ class Pass:
         steps, needs = self._decided(views)
         if needs:
             await self._ask_for(needs)
+            await self._bring_blocks_up_to_date()
             again: dict[SideName, list[str]] = {
                 side: [need.native for need in needs if need.anchor == side] for side in SIDES
             }

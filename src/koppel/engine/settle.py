@@ -17,11 +17,12 @@ from koppel.mapping.flow import SideName, other
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
 from koppel.model.values import Json
-from koppel.store import due, flows, intents, observations, subjects, trail, work
+from koppel.store import apart, due, flows, intents, observations, subjects, trail, work
 from koppel.store.due import Due
 from koppel.store.flows import StoredBase
 from koppel.store.sql import Db
 from koppel.sync.base import Base, Written
+from koppel.sync.decide import NONE
 from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Side, Step, View
@@ -52,6 +53,7 @@ def join(db: Db, frame: Frame, hand: Hand, left: str, right: str, *, why: str, f
     mine = subjects.of_records(db, left_stream, [left]).get(left)
     theirs = subjects.of_records(db, right_stream, [right]).get(right)
     subject = mine.subject if mine else theirs.subject if theirs else subjects.create(db, at=hand.at)
+    apart.lift(db, [((left_stream, left), (right_stream, right))])
     if mine is None:
         subjects.join(db, subject, left_stream, left, role="main", why=why, at=hand.at)
     if theirs is None:
@@ -647,9 +649,25 @@ def settle_views(
                 keep = (side, item.native, item.field) in still or (item.op is not None and item.native in refused)
             if not keep:
                 over.append(item.id)
+                _after_proposal(db, frame, hand, item)
         work.close(db, over, by=hand.actor, at=hand.at)
     for entry, not_before in again:
         due.add(db, frame.flow.id, [entry], at=hand.at, not_before=not_before)
+
+
+def _after_proposal(db: Db, frame: Frame, hand: Hand, item: work.Item) -> None:
+    """A question about weak evidence is over: what was declined is not proposed again, and what it held up gets its own turn."""
+    if item.code != "proposed":
+        return
+    near: SideName = "left" if item.side == "left" else "right"
+    offered = [str(choice["answer"]) for choice in item.body.get("choices", []) if "score" in choice]
+    if item.answer in (NONE, "create"):
+        record_, far = (frame.streams[near].id, item.native), frame.streams[other(near)].id
+        by = item.closed_by or hand.actor
+        apart.hold(
+            db, [(record_, (far, native)) for native in offered], at=hand.at, by=by, why="said not to be the same"
+        )
+    due.add(db, frame.flow.id, [Due(other(near), native, "asked") for native in offered], at=hand.at)
 
 
 def _still_on_their_way(db: Db, frame: Frame, hand: Hand, lefts: Sequence[str]) -> None:

@@ -290,3 +290,31 @@ suppressions = _table(
 )
 
 restricted = _table("restricted", _big("stream", pk=True), _text("native", pk=True), _big("case_id"), rowid=False)
+
+blocks = _table(
+    "blocks",
+    _big("stream", pk=True),
+    _text("kind", pk=True),
+    _text("value", pk=True),
+    _text("native", pk=True),
+    sa.Index("blocks_native", "stream", "native"),
+    rowid=False,
+)
+
+block_positions = _table(
+    "block_positions", _big("stream", pk=True), _big("seq", default="0"), _text("kinds", default=""), rowid=False
+)
+
+apart = _table(
+    "apart",
+    _big("one_stream", pk=True),
+    _text("one_native", pk=True),
+    _big("two_stream", pk=True),
+    _text("two_native", pk=True),
+    _time("at"),
+    _text("by_whom"),
+    _text("why"),
+    _text("keys", default="[]"),
+    sa.Index("apart_two", "two_stream", "two_native"),
+    rowid=False,
+)

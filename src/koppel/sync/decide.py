@@ -18,6 +18,8 @@ from koppel.sync.merge import Merged, Now, Visible, merge
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Candidate, Linked, Need, Side, Step, View
 
+NONE = "none"  # the answer that what is proposed is not the same thing, where nothing would be created
+
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
@@ -31,7 +33,7 @@ class Policy:
 
 def decide(policy: Policy, view: View) -> list[Step] | Need:
     """The steps for one view; or a Need when the other side must be asked first. An empty list: nothing to do."""
-    if view.waiting:
+    if view.waiting or view.follows:
         return []
     if view.own.gone:
         return (
@@ -61,64 +63,66 @@ def decide(policy: Policy, view: View) -> list[Step] | Need:
 
 
 def _match(policy: Policy, view: View) -> list[Step] | Need:
-    flow, free = policy.flow, [c for c in view.candidates if not c.taken]
+    flow, free = policy.flow, [c for c in view.candidates if not c.taken and not c.apart]
     answer = view.answers.get("")
-    if answer is not None and not _carried_out(view, answer):
+    if answer is not None and answer != NONE and not _carried_out(view, answer):
         return _as_answered(policy, view, answer)
     if view.linked and not free:
         return []
     if view.linked:
         return _more_debtors(policy, view, free)
     if view.twins:
-        return [_ask_match(view, "twins", _twins(view))]
-    if any(c.taken for c in view.candidates):
-        taken = next(c for c in view.candidates if c.taken)
-        return [
-            _ask_match(
-                view, "taken", f"{taken.side.label} carries the same {_kinds(taken)} but belongs to another record"
-            )
-        ]
+        return [_ask_match(policy, view, "twins", _twins(view))]
+    taken = next((c for c in view.candidates if c.taken and not c.apart), None)
+    if taken is not None:
+        text = f"{taken.side.label} carries the same {_kinds(taken)} but belongs to another record"
+        return [_ask_match(policy, view, "taken", text)]
     if not free:
-        return _new(policy, view)
+        return _held_apart(policy, view) or _new(policy, view)
     clash = _clash(flow.match.keys, view.own, free)
     if clash:
-        return [_ask_match(view, "keys_differ", clash)]
-    outside = [c for c in free if c.side.excluded]
-    if outside:
-        return [
-            _ask_match(
-                view,
-                "outside",
-                f"{outside[0].side.label} carries the same {_kinds(outside[0])} but is outside the flow: {outside[0].side.excluded}",
-            )
-        ]
+        return [_ask_match(policy, view, "keys_differ", clash)]
+    outside = next((c for c in free if c.side.excluded), None)
+    if outside is not None:
+        text = (
+            f"{outside.side.label} carries the same {_kinds(outside)} but is outside the flow: {outside.side.excluded}"
+        )
+        return [_ask_match(policy, view, "outside", text)]
     if len(free) == 1:
         return _link(policy, view, free[0], follower=False)
     if flow.match.shared_key == "ask":
-        return [
-            _ask_match(
-                view,
-                "shared_key",
-                f"{len(free)} records share the {_kinds(free[0])}: {', '.join(c.side.label for c in free)}",
-            )
-        ]
+        named = ", ".join(c.side.label for c in free)
+        text = f"{len(free)} records share the {_kinds(free[0])}: {named}"
+        return [_ask_match(policy, view, "shared_key", text)]
     return [step for c in free for step in _link(policy, view, c, follower=True)]
 
 
 def _more_debtors(policy: Policy, view: View, free: list[Candidate]) -> list[Step]:
     """Records that turned up beside a linked one: normal practice (rule B1), unless a stronger key says otherwise."""
     if view.twins:
-        return [_ask_match(view, "twins", _twins(view))]
+        return [_ask_match(policy, view, "twins", _twins(view))]
     clash = _clash(policy.flow.match.keys, view.own, free)
     if clash:
-        return [_ask_match(view, "keys_differ", clash)]
+        return [_ask_match(policy, view, "keys_differ", clash)]
     if policy.flow.match.shared_key == "ask":
-        return [
-            _ask_match(
-                view, "shared_key", f"{free[0].side.label} shares the {_kinds(free[0])} with what is linked already"
-            )
-        ]
+        text = f"{free[0].side.label} shares the {_kinds(free[0])} with what is linked already"
+        return [_ask_match(policy, view, "shared_key", text)]
     return [step for c in free if not c.side.excluded for step in _link(policy, view, c, follower=True)]
+
+
+def _held_apart(policy: Policy, view: View) -> list[Step]:
+    """What carries its keys was taken apart from it by a person: not linked again by itself, and not doubled either."""
+    apart = [c for c in view.candidates if c.apart]
+    news = next((c for c in apart if c.news), None)
+    if news is not None:
+        text = f"{news.side.label} was held apart from it ({news.apart}), and now carries the same {_kinds(news)}"
+        return [_ask_match(policy, view, "apart", text)]
+    if apart and policy.flow.creates(other(view.anchor)):
+        text = (
+            f"{apart[0].side.label} carries the same {_kinds(apart[0])}, but was held apart from it ({apart[0].apart})"
+        )
+        return [_ask_match(policy, view, "apart", text)]
+    return []
 
 
 def _twins(view: View) -> str:
@@ -143,12 +147,16 @@ def _clash(order: tuple[str, ...], own: Side, candidates: list[Candidate]) -> st
 
 def _new(policy: Policy, view: View) -> list[Step] | Need:
     to = other(view.anchor)
-    if not policy.flow.creates(to):
+    if not policy.flow.creates(to) and not view.proposals:
         return []
     if not view.absence_known:
         wanted = tuple((kind, value) for kind, value in view.own.keys if kind in policy.flow.match.keys)
         if wanted:
             return Need(view.anchor, view.own.native, wanted)
+    if view.proposals:  # nothing is created before a person said that it is none of these (rule B17)
+        best = view.proposals[0]
+        text = f"{best.side.label} may be the same ({best.score} of 100): {'; '.join(best.reasons)}"
+        return [_ask_match(policy, view, "proposed", text)]
     return [_create(policy, view)]
 
 
@@ -174,7 +182,8 @@ def _create(policy: Policy, view: View) -> Step:
 
 
 def _link(policy: Policy, view: View, candidate: Candidate, *, follower: bool) -> list[Step]:
-    evidence = f"same {_kinds(candidate)}" + (", shared by several records" if follower else "")
+    evidence = f"same {_kinds(candidate)}" if candidate.by else "; ".join(("decided by a person", *candidate.reasons))
+    evidence += ", shared by several records" if follower else ""
     left, right = _natives(view, candidate.side.native)
     update = _merged(policy, view, candidate.side, None, follower=follower)
     agreed = next((step.agreed for step in update if step.kind == "agree"), {})
@@ -207,9 +216,10 @@ def _as_answered(policy: Policy, view: View, answer: Json) -> list[Step] | Need:
         return [_create(policy, view)]
     already = {linked.side.native for linked in view.linked}
     chosen = [native for native in (answer if isinstance(answer, list) else [answer]) if native not in already]
-    found = [c for c in view.candidates if c.side.native in chosen and not c.taken]
+    offered = (*view.candidates, *view.proposals)
+    found = [c for c in offered if c.side.native in chosen and not c.taken]
     if len(found) != len(chosen):
-        return [_ask_match(view, "answer_stale", "the record chosen is no longer a candidate")]
+        return [_ask_match(policy, view, "answer_stale", "the record chosen is no longer a candidate")]
     return [step for c in found for step in _link(policy, view, c, follower=len(found) > 1 or bool(already))]
 
 
@@ -412,14 +422,24 @@ def _park(view: View, problem: Problem) -> Step:
     )
 
 
-def _ask_match(view: View, code: str, text: str) -> Step:
+def _ask_match(policy: Policy, view: View, code: str, text: str) -> Step:
+    """Ask which record it is: those that carry its keys, else those that are merely alike; a new one; or left out."""
+    to = other(view.anchor)
     choices: list[dict[str, Json]] = [
         {"answer": c.side.native, "label": c.side.label, "by": list(c.by)} for c in view.candidates if not c.taken
     ]
-    choices += [{"answer": "create"}, {"answer": "skip"}]
+    if code in ("proposed", "answer_stale"):
+        choices += [
+            {"answer": c.side.native, "label": c.side.label, "score": c.score, "reasons": list(c.reasons)}
+            for c in view.proposals
+        ]
+    creates = policy.flow.creates(to)
+    choices += [{"answer": "create"}] if creates else []
+    choices += [{"answer": NONE}] if code == "proposed" and not creates else []
+    choices += [{"answer": "skip"}]
     return Step(
         "ask",
-        other(view.anchor),
+        to,
         *_natives(view, None),
         label=view.own.label,
         problem=Problem(code, text),

@@ -46,11 +46,19 @@ class Linked(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """An unlinked or elsewhere-linked record of the other side that shares strong keys (`by`: kinds)."""
+    """An unlinked or elsewhere-linked record of the other side that shares strong keys (`by`: kinds).
+
+    `apart`: who decided when that it is not the same thing, in words; `news`: they have come to share a key since. A mere
+    proposal has no keys but a `score` and `reasons`.
+    """
 
     side: Side
     by: tuple[str, ...]
     taken: bool = False
+    apart: str = ""
+    news: bool = False
+    score: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 class View(msgspec.Struct, frozen=True):
@@ -61,6 +69,8 @@ class View(msgspec.Struct, frozen=True):
     `absence_known`: what the store does not show on the other side surely does not exist there. `waiting`: an operation
     about it is in doubt. `answers`: what a person decided, by field ("" = the match; `<right id> <field>` for one of several).
     `unfound`: why the record could not be read this time. `unseen`: counterparts that were made and never shown since.
+    `proposals`: records of the other side that may be the same thing on weak evidence, best first. `follows`: another record of
+    this side leads their subject, and this one is neither read nor written.
     """
 
     anchor: SideName
@@ -73,6 +83,8 @@ class View(msgspec.Struct, frozen=True):
     answers: dict[str, Json] = {}
     unfound: Problem | None = None
     unseen: tuple[str, ...] = ()
+    proposals: tuple[Candidate, ...] = ()
+    follows: bool = False
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):

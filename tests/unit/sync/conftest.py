@@ -44,7 +44,8 @@ class Makers:
     def candidate(
         self, native: str = "R", *, by: tuple[str, ...] = ("kvk",), taken: bool = False, **given: Any
     ) -> Candidate:
-        return Candidate(self.side(native, **given), by, taken=taken)
+        held = {name: given.pop(name) for name in ("apart", "news") if name in given}
+        return Candidate(self.side(native, **given), by, taken=taken, **held)
 
     def linked(self, native: str = "R", *, base: Any = ..., follower: bool = False, **given: Any) -> Linked:
         side = self.side(native, **given)

@@ -12,7 +12,7 @@ from koppel.mapping.flow import FieldRule, Match
 from koppel.model.problem import Problem
 from koppel.sync.base import Base
 from koppel.sync.decide import decide
-from koppel.sync.steps import Need
+from koppel.sync.steps import Candidate, Need
 
 # --- matching ---------------------------------------------------------------------------------------------------------
 
@@ -149,6 +149,68 @@ def test_a_debtor_of_another_record_does_not_disturb_a_linked_pair(make: Any) ->
 def test_a_debtor_outside_the_scope_does_not_join_a_linked_pair(make: Any) -> None:
     view = make.view(linked=[make.linked()], candidates=[make.candidate("R2", excluded="role is supplier")])
     assert make.kinds(view) == []
+
+
+# --- weak evidence, and what people hold apart ---------------------------------------------------------------------------
+
+
+def proposal(make: Any, native: str = "W") -> Any:
+    return Candidate(make.side(native, kvk=None), (), score=88, reasons=("same phone 020",))
+
+
+def test_weak_evidence_asks_before_anything_is_created(make: Any) -> None:
+    (step,) = make.steps(make.view(proposals=[proposal(make), proposal(make, "X")]))
+    assert (step.kind, step.problem.code) == ("ask", "proposed")
+    assert step.choices[0] == {"answer": "W", "label": "W", "score": 88, "reasons": ["same phone 020"]}
+    assert [choice["answer"] for choice in step.choices] == ["W", "X", "create", "skip"]
+
+
+def test_weak_evidence_is_asked_about_also_where_nothing_would_be_created(make: Any) -> None:
+    (step,) = make.steps(make.view(proposals=[proposal(make)]), create_right=False)
+    assert [choice["answer"] for choice in step.choices] == ["W", "none", "skip"]
+
+
+def test_the_other_side_is_asked_by_key_before_weak_evidence_is_shown(make: Any) -> None:
+    view = make.view(absence_known=False, proposals=[proposal(make)])
+    assert isinstance(decide(make.policy(), view), Need)
+
+
+def test_a_key_goes_before_weak_evidence(make: Any) -> None:
+    assert make.kinds(make.view(candidates=[make.candidate()], proposals=[proposal(make)])) == ["link"]
+
+
+def test_what_a_person_chose_of_the_proposals_is_linked(make: Any) -> None:
+    link, *_ = make.steps(make.view(proposals=[proposal(make)], answers={"": "W"}))
+    assert (link.kind, link.right, link.because[""]) == ("link", "W", "decided by a person; same phone 020")
+
+
+def test_what_a_person_holds_apart_is_neither_linked_nor_doubled(make: Any) -> None:
+    view = make.view(candidates=[make.candidate(apart="unlinked by mieke")])
+    assert make.asked(view) == "apart"
+    assert "unlinked by mieke" in make.steps(view)[0].problem.text
+    assert make.kinds(view, create_right=False) == []
+
+
+def test_a_key_two_records_held_apart_come_to_share_is_asked_about(make: Any) -> None:
+    view = make.view(candidates=[make.candidate(apart="unlinked by mieke", news=True)])
+    assert make.asked(view, create_right=False) == "apart"
+
+
+def test_what_is_held_apart_keeps_nobody_else_from_being_linked(make: Any) -> None:
+    both = [make.candidate("R1", apart="unlinked by mieke"), make.candidate("R2")]
+    assert [(s.kind, s.right) for s in make.steps(make.view(candidates=both))] == [("link", "R2")]
+
+
+def test_a_record_that_follows_another_of_its_side_is_left_to_it(make: Any) -> None:
+    linked = make.linked(values={"name": "Slager"})
+    assert make.kinds(make.view(linked=[linked])) == ["update"]
+    assert make.kinds(make.view(linked=[linked], follows=True)) == []
+    assert make.kinds(make.view(own=make.side("L", gone=True), linked=[linked], follows=True)) == []
+
+
+def test_a_question_offers_to_create_only_where_the_flow_does(make: Any) -> None:
+    (step,) = make.steps(make.view(twins=["Bakkerij twee"]), create_right=False)
+    assert [choice["answer"] for choice in step.choices] == ["skip"]
 
 
 # --- creating ---------------------------------------------------------------------------------------------------------

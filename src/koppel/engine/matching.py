@@ -1,0 +1,166 @@
+"""Which records of the other side may belong to these: by strong keys, with what speaks against it, and by weak evidence.
+
+All of it is store-wide and in bulk: how records are cut into parts cannot matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from koppel.engine.proposals import Proposed, propose, taken_by
+from koppel.mapping.flow import Flow, SideName
+from koppel.model.record import Record
+from koppel.store import apart, subjects
+from koppel.store.apart import Apart
+from koppel.store.sql import Db
+from koppel.store.subjects import Member
+from koppel.store.work import Item
+from koppel.sync.decide import NONE
+from koppel.sync.evidence import Likeness
+
+Key = tuple[str, str]
+ZONE = ZoneInfo("Europe/Amsterdam")
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A record of the other side that carries keys of ours (`by`: kinds). See `sync.steps.Candidate`."""
+
+    native: str
+    by: tuple[str, ...]
+    taken: bool = False
+    apart: str = ""
+    news: bool = False
+
+
+class Matching:
+    """What may belong to which record of one side. `natives`: those records; `keys`: their strong keys; `carriers`: who carries a key over there."""
+
+    def __init__(
+        self,
+        db: Db,
+        flow: Flow,
+        anchor: SideName,
+        streams: tuple[int, int],
+        natives: Iterable[str],
+        keys: Mapping[str, Sequence[Key]],
+        carriers: Mapping[Key, Sequence[str]],
+    ) -> None:
+        self.db, self.flow, self.carriers = db, flow, carriers
+        self.anchor: SideName = anchor
+        self.near, self.far = streams
+        self.members = subjects.of_records(db, self.near, natives)
+        self.by = {native: self._by(several) for native, several in keys.items()}
+        strong = {n for several in self.by.values() for n in several}
+        self.far_members = subjects.of_records(db, self.far, strong)
+        self.owners = subjects.of_subjects(db, self.near, {m.subject for m in self.far_members.values()})
+        both = [*self.members.values(), *self.far_members.values()]
+        records = [
+            *((self.near, native) for native, several in self.by.items() if several),
+            *((self.far, n) for n in strong),
+        ]
+        self.held = _Held(db, records, {(m.stream, m.native): m.subject for m in both})
+
+    def _by(self, keys: Iterable[Key]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for key in keys:
+            for native in self.carriers.get(key, ()):
+                kinds = found.setdefault(native, [])
+                if key[0] not in kinds:
+                    kinds.append(key[0])
+        return found
+
+    def natives(self) -> set[str]:
+        """Every record over there that carries a key of these."""
+        return {native for several in self.by.values() for native in several}
+
+    def strong(self, native: str, *, paired: set[str]) -> list[Match]:
+        """What carries this record's keys over there, but for what it is linked with; by native id."""
+        found: list[Match] = []
+        for candidate, kinds in sorted(self.by.get(native, {}).items()):
+            if candidate in paired:
+                continue
+            words, news = self.held.between((self.near, native), (self.far, candidate))
+            found.append(Match(candidate, tuple(kinds), self._taken(native, candidate), words, news))
+        return found
+
+    def _taken(self, native: str, candidate: str) -> bool:
+        """Whether the candidate belongs to another thing: one that has a record on this side already, or is not our own."""
+        theirs, mine = self.far_members.get(candidate), self.members.get(native)
+        if theirs is None:
+            return False
+        return mine is not None or theirs.subject in self.owners
+
+    def follows(self) -> set[str]:
+        """Those of these records whose subject another record of this side leads."""
+        leaders = subjects.of_subjects(
+            self.db, self.near, {m.subject for m in self.members.values() if m.role != "main"}
+        )
+        return {
+            native
+            for native, member in self.members.items()
+            if member.role != "main" and leaders[member.subject][0].native != native
+        }
+
+    def weak(self, records: Mapping[str, Record], items: Mapping[str, Sequence[Item]]) -> dict[str, list[Proposed]]:
+        """What may be the same thing as these records, of which nothing is linked over there and nobody carries a key.
+
+        Not what a person just said is none of it, which the end of this pass writes down for good.
+        """
+        found = propose(self.db, self.flow, self.anchor, self.near, self.far, records)
+        declined = {
+            native: {str(c["answer"]) for i in several if i.answer == NONE for c in i.body.get("choices", [])}
+            for native, several in items.items()
+        }
+        chosen = {
+            native: str(i.answer)
+            for native in records
+            for i in items.get(native, ())
+            if i.code == "proposed" and isinstance(i.answer, str) and i.answer != NONE
+        }
+        taken = taken_by(self.db, self.near, self.far, chosen.values())
+        for native, answer in chosen.items():  # a person's word counts, also when less speaks for it by now
+            if answer not in taken and answer not in {p.native for p in found.setdefault(native, [])}:
+                found[native].append(Proposed(answer, Likeness(0, ())))
+        return {n: [p for p in several if p.native not in declined.get(n, ())] for n, several in found.items()}
+
+
+class _Held:
+    """What people hold apart: a decision about one member counts for all of its subject."""
+
+    def __init__(self, db: Db, records: Iterable[apart.Record], subject_of: Mapping[apart.Record, str]) -> None:
+        self.db, self.subject_of = db, subject_of
+        self.decisions: dict[tuple[apart.Record, apart.Record], Apart] = {}
+        self.members: dict[str, list[Member]] = {}
+        if apart.any_held(db):
+            self.members = subjects.everyone(db, set(subject_of.values()))
+            fellows = [(m.stream, m.native) for several in self.members.values() for m in several]
+            self.decisions = {(held.one, held.two): held for held in apart.of_records(db, [*records, *fellows])}
+
+    def between(self, one: apart.Record, two: apart.Record) -> tuple[str, bool]:
+        """Who decided what when, in words (empty: nobody), and whether the two have come to share a key since."""
+        if not self.decisions:
+            return "", False
+        for mine in self._with(one):
+            for theirs in self._with(two):
+                held = self.decisions.get((min(mine, theirs), max(mine, theirs)))
+                if held is not None:
+                    direct = {mine, theirs} == {one, two}
+                    return said(held), direct and not {*apart.shared_keys(self.db, one, two)} <= {*held.keys}
+        return "", False
+
+    def _with(self, record: apart.Record) -> list[apart.Record]:
+        fellows = self.members.get(self.subject_of.get(record, ""), [])
+        return list(dict.fromkeys([record, *((m.stream, m.native) for m in fellows)]))
+
+
+def said(held: Apart) -> str:
+    """A standing decision in words.
+
+    >>> said(Apart((1, "a"), (2, "b"), 0.0, "mieke", "unlinked"))
+    'unlinked by mieke on 1970-01-01'
+    """
+    return f"{held.why} by {held.by} on {datetime.fromtimestamp(held.at, ZONE):%Y-%m-%d}"
