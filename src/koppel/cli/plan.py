@@ -78,7 +78,8 @@ def show_plan(
 
         write_private(html, plan_page(made, flow=flow))
     allow = f" --allow {made.guard.override}" if made.guard else ""
-    next_step = f"koppel apply {out}{allow}" if out else f"koppel sync {made.flow}{allow}, or {otherwise}"
+    at_once = f"koppel undo {made.undo_of} --apply" if made.undo_of else f"koppel sync {made.flow}"
+    next_step = f"koppel apply {out}{allow}" if out else f"{at_once}{allow}, or {otherwise}"
     terminal.show(value, lambda: [*remarks, *render_plan(made, flow=flow, title=flow.title, next_step=next_step)])
     for file in (out, html):
         if file is not None:

@@ -111,7 +111,8 @@ def render_result(result: Result, entries: Sequence[Recorded], *, flow: Flow | N
         label = planned.step.label or planned.step.left or ""
         yield Text(f"Not done, it changed since the plan was made: {planned.step.kind} {label}", "yellow")
     if result.moved:
-        yield Text(f"Next: koppel plan {result.plan.flow} -o plan.json", "bold")
+        again = f"undo {result.plan.undo_of}" if result.plan.undo_of else f"plan {result.plan.flow}"
+        yield Text(f"Next: koppel {again} -o plan.json", "bold")
 
 
 def result_sums(result: Result) -> Iterator[str]:

@@ -34,6 +34,8 @@ ANSWERS = {
     "unlink": "unlink: the records no longer follow each other",
     "archive": "archive the other record",
     "restore": "make the missing record again",
+    "before": "write the earlier value back",
+    "done": "a person has done it",
     "did_not": "it did not happen: decide it anew",
     "happened": "it did happen",
     "id": "it did happen: type",

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from koppel.engine import execute as executor
-from koppel.engine import leasing, whole
+from koppel.engine import leasing, undo, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.execute import Fence, Outcome
 from koppel.engine.frame import Frame
@@ -97,7 +97,7 @@ async def apply_plan(
     if stored.flow != flow.id or stored.flow_digest != flow.digest:
         raise UsageError(
             f"The plan was made for flow {stored.flow} as it was then; the flow has been edited since.",
-            remedy=f"Make it again: koppel plan {flow.id} -o plan.json",
+            remedy=f"Make it again: {_made_with(stored)} -o plan.json",
         )
     if stored.workspace != options.workspace:
         raise UsageError("The plan was made in another workspace.", remedy="Apply it where it was made.")
@@ -106,7 +106,14 @@ async def apply_plan(
             f"The plan is held by a brake: {stored.guard.reason}.",
             remedy=f"When that is right: koppel apply … --allow {stored.guard.override}",
         )
+    if stored.undo_of:
+        undo.check_run(ports, flow, stored.undo_of)
+        options = msgspec.structs.replace(options, trigger=f"undo of run {stored.undo_of}", light=True)
     return await _run(ports, flow, options, stored, transforms)
+
+
+def _made_with(plan: Plan) -> str:
+    return f"koppel undo {plan.undo_of}" if plan.undo_of else f"koppel plan {plan.flow}"
 
 
 async def _run(
@@ -162,6 +169,9 @@ class _Rounds:
         """The whole run."""
         self._add(await recover(self.ports, self.work.sender, self.frame, self.hand))
         await self.work.take_in()
+        if self.stored is not None and self.stored.undo_of:
+            await self._take_back(self.stored)
+            return await self._close()
         for number in range(ROUNDS):
             dirty = await self.work.dirty(first=number == 0)
             if self.stored is not None and number == 0:
@@ -210,6 +220,43 @@ class _Rounds:
         chosen = tuple(plans.under_the_ids_of(p, now[p.id]) for p in wanted if p.id in now)
         return chosen + tuple(p for p in plan.steps if p.step.kind == "agree")
 
+    async def _take_back(self, stored: Plan) -> None:
+        """Carry out an undo: exactly its steps, as far as their state is still the same; pairs are taken apart when the rest
+        of what was planned for them is done."""
+        self.first = plan = await undo.planned_now(self.work, stored.undo_of)
+        now = {p.id: p for p in plan.steps}
+        wanted = [p for p in stored.steps if p.step.kind not in ("agree", "park")]
+        done = await self.ports.store.tx(undo.done_before, self.frame, [p for p in wanted if p.id not in now], stored)
+        self.already = len(done)
+        chosen = [plans.under_the_ids_of(p, now[p.id]) for p in stored.steps if p.id in now and p.step.kind != "park"]
+        first, last = undo.in_order(chosen)
+        await self._do(first)
+        if self.total.unknown:
+            await self._wait_for_doubt()
+        undone = await self.ports.store.tx(undo.not_done, first, stored)
+        late = {p.id for p in undone} & {p.id for p in wanted}
+        about = {
+            (p.step.left, p.step.right) for p in [*undone, *(p for p in wanted if p.id not in now and p.id not in done)]
+        }
+        await self._do([p for p in last if (p.step.left, p.step.right) not in about])
+        held = {p.id for p in last if (p.step.left, p.step.right) in about}
+        self.moved = tuple(
+            p for p in wanted
+            if (p.id not in now and p.id not in done) or ((p.id in held or p.id in late) and p.id not in self.total.refusals)
+        )  # fmt: skip
+        if self.total.touched:
+            await self.work.read_again(self.total.touched)
+
+    async def _do(self, steps: Sequence[Planned]) -> None:
+        outcome = Outcome()
+        try:
+            await executor.execute(
+                self.ports, self.work.sender, self.frame, self.hand, steps, self.fence, outcome=outcome
+            )
+        finally:
+            self._count(outcome)
+            self.total.touched |= outcome.touched
+
     def _done_before(self, planned: Planned) -> bool:
         """Whether a planned step was carried out by an earlier `apply` of the same plan."""
         return self.ports.store.run(_was_done, self.frame, planned)
@@ -247,6 +294,7 @@ class _Rounds:
         steps = [p.step for p in decided]  # an open question stays open, also while only a stored plan is carried out
         looked = self.work.looked
         settle_views(db, self.frame, hand, views, steps, waiting=waiting, looked=looked, upto=self.work.looked_at)
+        undone.settle_answers(db, self.frame, by=hand.actor, at=hand.at)
         if self.stored is None:  # under a stored plan other changes stay due
             place = self.work.place
             assert place is not None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from koppel.engine import enrich, proposals, whole
+from koppel.engine import enrich, proposals, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
@@ -30,6 +30,7 @@ from koppel.store.sql import Db
 from koppel.sync.decide import decide
 from koppel.sync.guard import SMALL, Counts, Refusal, guard
 from koppel.sync.steps import WRITES, Need, Step, View
+from koppel.sync.undo import without
 from koppel.systems.spi import Absent, Found, Unknown
 
 FRESH = 24 * 3600.0  # a look-up of an unlistable left is good for a day, unless the flow or a person says otherwise
@@ -446,6 +447,7 @@ class Pass:
     async def plan(self, dirty: dict[SideName, list[str]]) -> tuple[Plan, list[View]]:
         """Decide and lower everything due."""
         steps, views = await self.decide(dirty)
+        steps = await self.ports.store.tx(self._with_answers, steps)
         planned = await self.ports.store.tx(self._not_refused_before, await self.lower(steps))
         known: dict[SideName, int] = {
             side: await self.ports.store.tx(observations.population, self.frame.streams[side].id) for side in SIDES
@@ -474,6 +476,14 @@ class Pass:
             unchanged=sum(1 for view in views if view.own.native not in touched),
         )
         return made, views
+
+    def _with_answers(self, db: Db, steps: list[Step]) -> list[Step]:
+        """With what people answered to the questions of undos; of a field they decided nothing else is done in the same plan."""
+        told = (
+            [step for _, wanted in undone.answered(db, self.frame) for step in wanted] if not self.options.only else []
+        )
+        keys = {(step.left, step.right, key) for step in told for key in step.values if step.kind == "update"}
+        return (without(steps, keys) if keys else steps) + told
 
     def _not_refused_before(self, db: Db, planned: tuple[Planned, ...]) -> tuple[Planned, ...]:
         """Without operations the vendor refused already, about which nothing has changed since and nobody wished a retry."""
@@ -509,14 +519,17 @@ def _parked(step: Step, why: str) -> Step:
 
 def _as_it_stands(step: Step) -> Step:
     """The agreement that an update amounts to when the target's wire form is already the same."""
-    agreed: dict[str, tuple[Json, Json]] = {
-        key: (value, step.before.get(key)) if step.side == "right" else (step.before.get(key), value)
-        for key, value in step.values.items()
-    }
+    agreed: dict[str, tuple[Json, Json]] = {key: _as_shown(step, key, value) for key, value in step.values.items()}
     because = dict.fromkeys(agreed, "the same in the vendor's own spelling")
     return Step(
         "agree", step.side, step.left, step.right, step.label, agreed=agreed, because=because, follower=step.follower
     )
+
+
+def _as_shown(step: Step, key: str, value: Json) -> tuple[Json, Json]:
+    """Both forms of a field whose target shows the value already; an undo says itself what the other side shows."""
+    left, right = step.agreed.get(key, (value, value))
+    return (left, step.before.get(key)) if step.side == "right" else (step.before.get(key), right)
 
 
 def _side(name: str) -> SideName:

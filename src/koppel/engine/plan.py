@@ -42,7 +42,8 @@ class LookUps(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A stored plan is this, as canonical JSON, mode 0600. `anchors`: the records it looked at, by side."""
+    """A stored plan is this, as canonical JSON, mode 0600. `anchors`: the records it looked at, by side. `undo_of`: the run
+    it takes back (0: none)."""
 
     format: int
     workspace: str
@@ -57,6 +58,7 @@ class Plan(msgspec.Struct, frozen=True):
     look_ups: tuple[LookUps, ...] = ()
     guard: Refusal | None = None
     unchanged: int = 0
+    undo_of: int = 0
 
     def writes(self) -> tuple[Planned, ...]:
         """The steps that write."""

@@ -26,6 +26,7 @@ from koppel.sync.decide import NONE
 from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Side, Step, View
+from koppel.sync.undo import CODES, MARK
 from koppel.systems.spi import Item, Receipt
 
 UNLINKED = "unlinked"  # the standing decision about a record whose counterpart was removed
@@ -307,6 +308,8 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         subject = join(db, frame, hand, step.left, step.right, why=step.because.get("", ""), follower=step.follower)
         entry = record(db, frame, hand, "linked", step, subject=subject)
         agree(db, frame, hand, step, subject, prov=dict.fromkeys(step.agreed, entry))
+        if step.field == MARK:
+            _together_again(db, frame, hand, step)
         return True
     if step.kind == "unlink":
         return _unlink(db, frame, hand, step)
@@ -323,6 +326,8 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         "left": step.left,
         "right": step.right,
     }
+    if step.problem.code.startswith(CODES):
+        body["step"] = as_json(step)
     number = work.put(
         db,
         which,
@@ -397,19 +402,37 @@ def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         stays = other(step.side)
         keep_due(db, frame, hand, stays, step.left if stays == "left" else step.right, "restore")
     if step.field == "missing":
-        _leave_alone(db, frame, hand, step)
+        _leave_alone(db, frame, hand, step, step.side)
+    if step.field == MARK:
+        _leave_both_alone(db, frame, hand, step)
     return True
 
 
-def _leave_alone(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
+def _leave_both_alone(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
+    """What an undo took apart is neither linked nor made again by itself, from whichever side it is looked at."""
+    for side in ("left", "right"):
+        native = step.left if side == "left" else step.right
+        if native and not any(i.code == UNLINKED for i in work.about(db, frame.flow.id, side, [native])):
+            _leave_alone(db, frame, hand, step, side)
+
+
+def _together_again(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
+    """An undo put a pair together again: that it is left alone holds no more."""
+    for side, native in _halves(step.left, step.right):
+        items = work.about(db, frame.flow.id, side, [native] if native else [])
+        work.close(db, [item.id for item in items if item.code == UNLINKED], by=hand.actor, at=hand.at)
+
+
+def _leave_alone(db: Db, frame: Frame, hand: Hand, step: Step, side: SideName) -> None:
     """Whose counterpart was removed over there is not made again by itself: a standing decision, until it is taken in anew."""
-    assert step.target is not None
+    native = step.left if side == "left" else step.right
+    assert native is not None
     text = f"{step.because.get('', '')}; unlinked, and left alone from then on"
     body: dict[str, Json] = {"label": step.label, "text": text, "choices": [{"answer": "skip"}]}
     body |= {"left": step.left, "right": step.right}
     flow = frame.flow.id
     number = work.put(
-        db, "ask", flow=flow, side=step.side, native=step.target, code=UNLINKED, body=body, at=hand.at, run=hand.run
+        db, "ask", flow=flow, side=side, native=native, code=UNLINKED, body=body, at=hand.at, run=hand.run
     )
     work.answer(db, number, "skip", by=hand.actor, at=hand.at)
 
@@ -561,6 +584,8 @@ def _settle_done(
     )
     if step.kind == "archive":  # its counterpart is gone and it is out of use: there is no pair any more
         _part(db, frame, left, right, subject)
+        if step.field == MARK:
+            _leave_both_alone(db, frame, hand, done)
         return
     if subject is None:
         return
@@ -569,7 +594,7 @@ def _settle_done(
     on_their_way = {
         key: Written(  # the source showed this value when it was decided on; what it shows by now may be newer
             value,
-            value,
+            _shown_by_source(step, key, value),
             hand.at,
             earlier[key].count + 1 if key in earlier and earlier[key].value == value else 1,
             step.before.get(key),
@@ -594,6 +619,14 @@ def _settle_done(
     ):  # not seen to have arrived: looked at when it must show at the latest
         shows_by = hand.at + frame.resources[step.side].can.settles_after + 1.0
         keep_due(db, frame, hand, "left", left, "read back", not_before=shows_by)
+
+
+def _shown_by_source(step: Step, key: str, value: Json) -> Json:
+    """What the other side is to show beside a value written: the same, unless an undo leaves them different."""
+    if key not in step.agreed:
+        return value
+    left, right = step.agreed[key]
+    return right if step.side == "left" else left
 
 
 def _taken_meanwhile(db: Db, frame: Frame, hand: Hand, step: Step, native: str) -> None:
@@ -640,7 +673,7 @@ def settle_views(
         refused = {i.native for i in items if i.list == "parked" and i.run == hand.run and i.op}  # by this very run
         over: list[int] = []
         for item in items:
-            if item.native in waiting[side] or item.code == "in_doubt":
+            if item.native in waiting[side] or item.code == "in_doubt" or item.code.startswith(CODES):
                 continue
             if item.state == "answered":
                 undone = item.native in refused or (side, item.native) in unsettled

@@ -87,6 +87,17 @@ def listed(db: Db, which: List, *, flow: str | None = None, state: str = "open")
     ]
 
 
+def answered(db: Db, flow: str, code: str) -> list[Item]:
+    """Questions a person answered whose code begins like that, oldest first."""
+    rows = db.rows(
+        f"select {_COLUMNS} from work where flow = :f and list = 'ask' and state = 'answered' and substr(code, 1, :n) = :c order by id",
+        f=flow,
+        n=len(code),
+        c=code,
+    )
+    return [_item(db, row) for row in rows]
+
+
 def get(db: Db, number: int) -> Item | None:
     """One item."""
     row = db.one(f"select {_COLUMNS} from work where id = :i", i=number)

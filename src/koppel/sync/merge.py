@@ -87,6 +87,7 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
         on_their_way
         and shape.same(now.left, now.right)
         and all(visible.due(side, written) for side, written in on_their_way)
+        and not any(_left_different(shape, w) and not shape.same_on(s, now.on(s), w.value) for s, w in on_their_way)
     ):
         out.agreed[key] = (now.left, now.right)  # whatever was sent, both sides show the same by now
         return
@@ -122,6 +123,13 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
         _one_moved(key, shape, now, out, moved="left")
     elif right_moved:
         _one_moved(key, shape, now, out, moved="right")
+    elif left_pending or right_pending:
+        out.agreed[key] = (now.left, now.right)  # arrived, and left different on purpose: an undo
+
+
+def _left_different(shape: Shape, written: Written) -> bool:
+    """Whether a value was written to stand beside another one: an undo takes back what the other side goes on showing."""
+    return not shape.same(written.value, written.source)
 
 
 def _pending(
@@ -145,7 +153,7 @@ def _pending(
             base,
             False,
         )  # it did not arrive, and meanwhile there is a newer value to send: that one gets its own tries
-    if written.count >= GIVE_UP_AFTER:
+    if written.count >= GIVE_UP_AFTER or (unmoved and _left_different(shape, written)):
         text = f"the vendor does not keep the value written ({written.count} times): sent {_say(written.value)}, it shows {_say(seen)}"
         out.parks[key] = Problem("not_kept", text, field=key)
     elif unmoved:

@@ -1,0 +1,144 @@
+"""Undo at work: the plan that takes a run back, and doing it.
+
+A plan like any other: lowered, priced, guarded, bound to the state. Doing it twice, or after it was killed, comes to the same:
+what was carried out is known by its operation ids, what moved since is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from koppel.engine import plan as plans
+from koppel.engine.fetch import look_up
+from koppel.engine.frame import Frame, refresh
+from koppel.engine.one_pass import Options, Pass
+from koppel.engine.plan import Plan, Planned
+from koppel.engine.ports import Ports
+from koppel.engine.settle import anchor_of, anchor_side, paired
+from koppel.engine.undone import Done, Standings, done_by
+from koppel.mapping.flow import Flow, SideName
+from koppel.mapping.transforms import TRANSFORMS, Transform
+from koppel.model.problem import Problem, UsageError
+from koppel.store import observations, runs, work
+from koppel.store.sql import Db
+from koppel.sync.steps import WRITES, Step
+from koppel.sync.undo import CODES, undo
+
+SIDES: tuple[SideName, SideName] = ("left", "right")
+
+
+async def plan_undo(
+    ports: Ports, flow: Flow, run: int, options: Options, *, transforms: Mapping[str, Transform] = TRANSFORMS
+) -> Plan:
+    """What taking a run back would do; writes nothing outside. Raises UsageError when it is no run of this flow that ended,
+    and KoppelError for what reading meets."""
+    check_run(ports, flow, run)
+    work_ = Pass(ports, flow, msgspec.structs.replace(options, light=True), transforms=transforms)
+    await work_.take_in()
+    return await planned_now(work_, run)
+
+
+def check_run(ports: Ports, flow: Flow, run: int) -> None:
+    """Raises UsageError unless the run is of this flow and has ended."""
+    found = ports.store.run(runs.get, run)
+    if found is None or found.flow != flow.id:
+        raise UsageError(f"Run {run} is no run of flow {flow.id}.", remedy="koppel runs lists them.")
+    if found.state == "running":
+        raise UsageError(f"Run {run} has not ended.", remedy="Wait for it; if its process died, run the flow once.")
+
+
+async def planned_now(work_: Pass, run: int) -> Plan:
+    """The plan of an undo by what is read; records on a side that is not listed are looked up first."""
+    ports, frame = work_.ports, work_.frame
+    done = await ports.store.tx(done_by, frame, run)
+    await _look_up(work_, done)
+    steps = await ports.store.tx(_steps, frame, done)
+    planned = await work_.lower(steps)
+    known: dict[SideName, int] = {
+        side: await ports.store.tx(observations.population, frame.streams[side].id) for side in SIDES
+    }
+    anchors = {"left": tuple(dict.fromkeys(left for left, _ in done.deeds)), "right": ()}
+    return Plan(
+        format=plans.PLAN_FORMAT,
+        workspace=work_.options.workspace,
+        flow=frame.flow.id,
+        flow_digest=frame.flow.digest,
+        entities=plans.entity_versions(frame),
+        made_at=ports.clock.now(),
+        steps=planned,
+        anchors=anchors,
+        counts=plans.count(planned),
+        calls=plans.price(frame, planned),
+        look_ups=plans.look_ups(frame, work_.sender.calls),
+        guard=work_.guard(planned, {"left": 0, "right": 0}, known),
+        undo_of=run,
+    )
+
+
+async def _look_up(work_: Pass, done: Done) -> None:
+    """Read the records that were written to, where their side is not read as a whole."""
+    frame, ports = work_.frame, work_.ports
+    for side in SIDES:
+        resource = frame.resources[side]
+        if resource.can.list and frame.streams[side].complete_at is not None:
+            continue
+        touched = [
+            deed.left if side == "left" else deed.right
+            for deed in done.deeds.values()
+            if deed.fields[side] or side in (deed.created, deed.archived)
+        ]
+        if touched and resource.find is not None and "native" in resource.can.find:
+            wanted = list(dict.fromkeys(touched))
+            await look_up(ports, work_.sender, frame.connections[side], resource, "native", wanted)
+    refresh(ports, frame)
+
+
+def _steps(db: Db, frame: Frame, done: Done) -> list[Step]:
+    standing = Standings(db, frame, done.run)
+    steps = [
+        step
+        for pair, deed in done.deeds.items()
+        for step in undo(frame.policy, deed, standing.of(deed, done.subjects.get(pair)))
+    ]
+    if done.erased:
+        text = f"undo of run {done.run}: {done.erased} of its entries speak of somebody who was erased; of those nothing can be taken back"
+        steps.append(Step("refuse", "right", None, None, "(erased)", problem=Problem("erased", text)))
+    return steps
+
+
+# --- doing it -----------------------------------------------------------------------------------------------------------
+
+
+def done_before(db: Db, frame: Frame, planned: Sequence[Planned], stored: Plan) -> set[str]:
+    """Those steps, absent from today's plan, that an earlier `apply` of the same plan carried out."""
+    return {p.id for p in planned if _carried_out(db, frame, p, stored.made_at)}
+
+
+def _carried_out(db: Db, frame: Frame, planned: Planned, since: float) -> bool:
+    step = planned.step
+    if step.kind in WRITES:
+        return _written(db, planned, since)
+    if step.kind in ("link", "unlink"):
+        return paired(db, frame, step) == (step.kind == "link")
+    if step.kind == "ask":
+        items = work.about(db, frame.flow.id, anchor_side(step), [anchor_of(step)])
+        return any(item.code.startswith(CODES) for item in items)
+    return step.kind == "refuse"
+
+
+def _written(db: Db, planned: Planned, since: float) -> bool:
+    find = "select count(*) from trail where op = :op and at_us >= :at and kind in ('created', 'updated', 'archived')"
+    return any(db.scalar(find, op=op.op, at=int(since * 1_000_000)) for op in planned.operations)
+
+
+def in_order(chosen: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
+    """What is done first, and what only after it: a pair is taken apart when its values are back."""
+    last = [p for p in chosen if p.step.kind == "unlink"]
+    return [p for p in chosen if p.step.kind != "unlink"], last
+
+
+def not_done(db: Db, planned: Sequence[Planned], stored: Plan) -> list[Planned]:
+    """Those writes of which the trail knows nothing: refused, in doubt, or their record moved at the last moment."""
+    return [p for p in planned if p.step.kind in WRITES and not _written(db, p, stored.made_at)]

@@ -1,0 +1,498 @@
+"""Taking a run back: what it wrote, made, linked and unlinked; what changed since is asked; and nothing comes back by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .two_sides import Somebody, TwoSides
+
+
+@pytest.fixture
+def sides() -> TwoSides:
+    return TwoSides()
+
+
+def silent(sides: TwoSides, times: int = 2) -> None:
+    """Running again writes nothing, links nothing, asks nothing."""
+    before = sides.writes()
+    for _ in range(times):
+        result = sides.sync()
+        assert result.state == "done"
+        told = {kind: result.counts[kind] for kind in ("create", "update", "archive", "link", "unlink", "ask", "park")}
+        assert not any(told.values()), told
+    assert sides.writes() == before
+
+
+def settled_pair(sides: TwoSides, **values: Any) -> tuple[str, str]:
+    natives = sides.both(**values)
+    sides.settled()
+    return natives
+
+
+# --- the whole ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_random_run_undone_leaves_every_field_as_before_and_then_there_is_silence(seed: int) -> None:
+    sides = TwoSides()
+    somebody = Somebody(sides, seed)
+    numbers = iter(f"421{seed:02}{n:03}" for n in range(1, 30))
+    for _ in range(4):
+        somebody.founds(next(numbers))
+    if seed % 3:  # else the run undone is the first contact itself
+        sides.settled()
+        for _ in range(somebody.rnd.randint(1, 6)):
+            somebody.edits()
+        for _ in range(somebody.rnd.randint(0, 2)):
+            somebody.founds(next(numbers))
+    before = sides.shown()
+    result = sides.sync()
+    made = {(server.name, native) for server in (sides.ledger, sides.till) for _, _, native in server.created}
+    sides.sync()  # what Till re-spelled is seen and adopted
+    sides.undo(result.run)
+    assert sides.shown() == before, f"seed {seed}"
+    archived = {
+        (server.name, native)
+        for server in (sides.ledger, sides.till)
+        for native, row in server.rows.items()
+        if row.get("archived")
+    }
+    assert archived == {one for one in made if one[1] not in before[one[0]]}
+    asked = [item for item in sides.asks() if item.code.startswith("undo_")]
+    assert not asked
+    writes = sides.writes()
+    for _ in range(2):
+        assert sides.sync().state == "done"
+    assert sides.writes() == writes, f"seed {seed}"
+    assert sides.shown() == before
+
+
+# --- fields ---------------------------------------------------------------------------------------------------------------
+
+
+def test_planning_an_undo_writes_nothing(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    writes = sides.writes()
+    plan = sides.plan_undo(run)
+    assert sides.writes() == writes
+    (planned,) = plan.steps
+    step = planned.step
+    assert (step.kind, step.side, step.values, step.before) == (
+        "update",
+        "right",
+        {"name": "Bakker"},
+        {"name": "Slager"},
+    )
+    assert step.because["name"].startswith(f"undo of run {run}")
+    assert (plan.undo_of, plan.calls) == (run, {"right": 1})
+    assert sides.till.rows[right]["title"] == "Slager"
+
+
+def test_the_source_keeps_its_value_and_the_pair_stays_different_until_it_changes_again(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    sides.undo(sides.sync().run)
+    assert (sides.ledger.rows[left]["title"], sides.till.rows[right]["title"]) == ("Slager", "Bakker")
+    silent(sides)
+    sides.ledger.edit(left, {"title": "Visboer"})
+    assert sides.sync().counts["update"] == 1
+    assert sides.till.rows[right]["title"] == "Visboer"
+
+
+def test_a_change_of_the_source_between_the_run_and_its_undo_still_goes_its_way(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    sides.ledger.edit(left, {"title": "Visboer"})
+    sides.undo(run)
+    assert sides.till.rows[right]["title"] == "Bakker"
+    assert sides.sync().counts["update"] == 1
+    assert sides.till.rows[right]["title"] == "Visboer"
+    silent(sides)
+
+
+def test_a_field_that_changed_since_is_asked_with_all_three_values(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager", "legal": "Slager BV"})
+    run = sides.sync().run
+    sides.till.edit(right, {"title": "Visboer"})
+    result = sides.undo(run)
+    assert (result.counts["update"], result.counts["ask"]) == (1, 1)
+    assert sides.till.rows[right]["legal"] == "Bakker BV"
+    (item,) = sides.asks()
+    for value in ("'Slager'", "'Visboer'", "'Bakker'"):
+        assert value in item.body["text"]
+    assert [choice["answer"] for choice in item.body["choices"]] == ["before", "leave"]
+
+
+def test_an_answered_question_is_carried_out_and_stays(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    sides.till.edit(right, {"title": "Visboer"})
+    sides.undo(run)
+    sides.settled()  # the owner's value has come back over the edit, by the ordinary rule
+    assert sides.till.rows[right]["title"] == "Slager"
+    assert [item.code for item in sides.asks()] == ["undo_field"]  # and the question is still there
+    sides.answer("before")
+    sides.settled()
+    again = sides.asks()
+    assert "'Slager'" in again[0].body["text"]  # it shows something else than the person saw: asked anew, not guessed
+    sides.answer("before")
+    sides.settled()
+    assert (sides.ledger.rows[left]["title"], sides.till.rows[right]["title"]) == ("Slager", "Bakker")
+    assert sides.asks() == []
+    silent(sides)
+
+
+def test_an_answer_to_leave_it_writes_nothing_and_closes_the_question(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"tel": "0205550002"})
+    run = sides.sync().run
+    sides.till.edit(right, {"tel": "0205550003"})
+    sides.settled()  # the newest goes left
+    sides.undo(run)
+    sides.answer("leave")
+    silent(sides)
+    assert sides.asks() == []
+    assert sides.till.rows[right]["tel"] == "0205550003"
+
+
+def test_an_answer_shows_in_the_plan_before_it_is_carried_out(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"tel": "0205550002"})
+    run = sides.sync().run
+    sides.till.edit(right, {"tel": "0205550003"})
+    sides.settled()
+    sides.undo(run)
+    sides.answer("before")
+    plan = sides.plan()
+    (planned,) = [p for p in plan.steps if p.step.kind == "update"]
+    assert planned.step.values == {"phone": "+31205550001"}
+    assert sides.apply(plan).counts["update"] == 1
+    assert sides.till.rows[right]["tel"] == "+31205550001"
+    silent(sides)
+
+
+def test_several_writes_of_one_run_go_back_to_the_first_value(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    sides.ledger.edit(left, {"title": "Visboer"})
+    other = sides.sync().run
+    # the trail of a run that wrote twice: what the second run did is told as the first one's
+    sides.store.run(lambda db: db.run("update trail set run = :a where run = :b", a=run, b=other))
+    (planned,) = sides.plan_undo(run).steps
+    assert planned.step.values == {"name": "Bakker"}
+    assert planned.step.before == {"name": "Visboer"}
+
+
+def test_runs_before_and_after_that_wrote_the_same_field_are_named(sides: TwoSides) -> None:
+    left, _right = settled_pair(sides)
+    wrote: list[int] = []
+    for name in ("Slager", "Visboer", "Groenteboer"):
+        sides.ledger.edit(left, {"title": name})
+        wrote.append(sides.sync().run)
+    (last,) = sides.plan_undo(wrote[2]).steps
+    assert f"run {wrote[1]}" in last.step.because["name"]
+    assert last.step.values == {"name": "Visboer"}
+    (middle,) = sides.plan_undo(wrote[1]).steps
+    assert middle.step.kind == "ask"
+    assert f"run {wrote[2]} wrote it since" in str(middle.step.problem)
+
+
+def test_a_spelling_the_vendor_made_of_it_is_still_what_the_run_wrote(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"legal": "Slagerij De Vergulde Os Holding"})
+    run = sides.sync().run
+    sides.settled()
+    assert sides.till.rows[right]["legal"] == "Slagerij De Vergulde"
+    sides.undo(run)
+    assert sides.till.rows[right]["legal"] == "Bakker BV"
+    silent(sides)
+
+
+def test_what_shows_the_earlier_value_already_is_only_agreed(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    sides.later()
+    sides.till.edit(right, {"title": "Bakker"})  # a person has put it back, and no run has seen it
+    plan = sides.plan_undo(run)
+    assert [p.step.kind for p in plan.steps] == ["agree"]
+    sides.apply(plan)
+    silent(sides)
+    assert sides.till.rows[right]["title"] == "Bakker"
+
+
+def test_what_was_written_a_moment_ago_and_does_not_show_yet_is_not_judged(sides: TwoSides) -> None:
+    sides = TwoSides(lag=20.0)
+    left, _right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    (planned,) = sides.plan_undo(run, wait=1.0).steps
+    assert (planned.step.kind, planned.step.problem.code) == ("park", "on_its_way")
+    assert planned.step.problem.retry_at > sides.at
+    assert [p.step.kind for p in sides.plan_undo(run, wait=60.0).steps] == ["update"]
+
+
+def test_an_undo_planned_again_at_once_has_nothing_left_to_do(sides: TwoSides) -> None:
+    sides = TwoSides(lag=20.0)
+    left, _right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    sides.undo(run)
+    assert sides.plan_undo(run, wait=0.0).steps == ()
+    sides.settled()
+    assert sides.plan_undo(run).steps == ()
+
+
+def test_a_value_the_vendor_does_not_take_back_is_parked_and_not_fought_over(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    sides.till.deaf.add((right, "title"))
+    sides.undo(run)
+    sides.settled(2)
+    (item,) = sides.parked()
+    assert item.code == "not_kept"
+    writes = sides.writes()
+    sides.settled(2)
+    assert sides.writes() == writes
+
+
+def test_everything_both_sides_held_is_taken_apart_again(sides: TwoSides) -> None:
+    left, right = sides.both()
+    sides.ledger.edit(left, {"codes": [{"code": "10001"}]})
+    sides.till.edit(right, {"codes": [{"code": "10002"}]})
+    before = sides.shown()
+    run = sides.sync().run
+    assert len(sides.till.rows[right]["codes"]) == 2
+    sides.undo(run)
+    assert sides.shown() == before
+    silent(sides)
+
+
+# --- records ----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_made_is_archived_and_not_made_again(sides: TwoSides) -> None:
+    left = sides.ledger.add({"nr": "42100001", "title": "Bakker"})
+    run = sides.sync().run
+    (native,) = sides.till.rows
+    sides.undo(run)
+    assert sides.till.rows[native]["archived"]
+    silent(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    sides.till.edit(native, {"tel": "0205559999"})
+    silent(sides)
+    assert (len(sides.ledger.rows), len(sides.till.rows)) == (1, 1)
+
+
+def test_what_was_made_without_a_number_does_not_come_back_from_the_other_side(sides: TwoSides) -> None:
+    sides.ledger.add({"title": "Zonder nummer"})
+    run = sides.sync().run
+    sides.undo(run)
+    silent(sides)
+    assert (len(sides.ledger.rows), len(sides.till.rows)) == (1, 1)
+
+
+def test_what_was_made_and_worked_on_since_is_asked(sides: TwoSides) -> None:
+    sides.ledger.add({"nr": "42100001", "title": "Bakker", "tel": "0205550001"})
+    run = sides.sync().run
+    (native,) = sides.till.rows
+    sides.sync()
+    sides.till.edit(native, {"tel": "0205550002"})
+    result = sides.undo(run)
+    assert (result.counts["archive"], result.counts["ask"]) == (0, 1)
+    (item,) = sides.asks()
+    assert "phone" in item.body["text"]
+    sides.answer("archive")
+    sides.sync()
+    assert sides.till.rows[native]["archived"]
+    silent(sides)
+
+
+def test_what_a_vendor_cannot_archive_is_asked_by_name(sides: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    shops = toys_shops(sides)
+    system = sides.connections["right"].system
+    bare = replace(shops, can=replace(shops.can, archive=False))
+    sides.connections["right"] = replace(
+        sides.connections["right"], system=replace(system, resources=(bare, *system.resources[1:]))
+    )
+    left = sides.ledger.add({"nr": "42100001", "title": "Bakker"})
+    run = sides.sync().run
+    result = sides.undo(run)
+    assert (result.counts["archive"], result.counts["ask"]) == (0, 1)
+    (item,) = sides.asks()
+    assert "right does not archive; block or remove it there yourself" in item.body["text"]
+    sides.answer("done")
+    assert sides.sync().counts["unlink"] == 1
+    sides.ledger.edit(left, {"title": "Slager"})
+    silent(sides)
+
+
+def toys_shops(sides: TwoSides) -> Any:
+    return sides.connections["right"].system.resource("shops")
+
+
+def test_what_was_linked_is_unlinked_its_values_are_back_and_it_is_not_linked_again(sides: TwoSides) -> None:
+    left, right = sides.both()
+    sides.till.edit(right, {"title": "Visboer"})
+    before = sides.shown()
+    result = sides.sync()
+    assert (result.counts["link"], result.counts["update"]) == (1, 1)
+    back = sides.undo(result.run)
+    assert (back.counts["unlink"], back.counts["update"]) == (1, 1)
+    assert sides.shown() == before
+    silent(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    silent(sides)
+    assert sides.till.rows[right]["title"] == "Visboer"
+
+
+def test_a_person_can_take_it_in_anew_after_an_undo_unlinked_it(sides: TwoSides) -> None:
+    import asyncio
+
+    left, _right = sides.both()
+    sides.undo(sides.sync().run)
+    silent(sides)
+    asyncio.run(engine.take(sides.ports, sides.flow, [left]))
+    assert sides.sync().counts["link"] == 1
+
+
+def test_undoing_an_undo_does_it_again(sides: TwoSides) -> None:
+    _left, right = sides.both()
+    sides.till.edit(right, {"title": "Visboer", "legal": "Vis BV"})
+    first = sides.sync()
+    after = sides.shown()
+    back = sides.undo(first.run)
+    assert sides.shown() != after
+    again = sides.undo(back.run)
+    assert (again.counts["link"], again.counts["update"]) == (1, 1)
+    assert sides.shown() == after
+    silent(sides)
+    third = sides.undo(again.run)  # and so on
+    assert third.counts["unlink"] == 1
+    silent(sides)
+
+
+def test_what_an_undo_archived_is_brought_back_by_a_person_and_linked_again(sides: TwoSides) -> None:
+    left = sides.ledger.add({"nr": "42100001", "title": "Bakker"})
+    back = sides.undo(sides.sync().run)
+    (native,) = sides.till.rows
+    result = sides.undo(back.run)
+    assert result.counts["ask"] == 1
+    sides.till.edit(native, {"archived": None})
+    sides.answer("done")
+    assert sides.sync().counts["link"] == 1
+    sides.ledger.edit(left, {"title": "Slager"})
+    sides.sync()
+    assert sides.till.rows[native]["title"] == "Slager"
+    silent(sides)
+
+
+def test_what_was_left_different_by_a_person_is_open_again(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"mail": "a@firm.example"})
+    sides.till.edit(right, {"mail": "b@firm.example"})
+    sides.sync()
+    sides.answer("leave")
+    run = sides.sync().run
+    result = sides.undo(run)
+    assert result.counts["ask"] == 1
+    assert [choice["answer"] for choice in sides.asks()[0].body["choices"]] == ["left", "right", "leave"]
+    sides.answer("right")
+    sides.sync()
+    assert sides.ledger.rows[left]["mail"] == "b@firm.example"
+    silent(sides)
+
+
+def test_who_was_erased_is_said_and_skipped(sides: TwoSides) -> None:
+    left, _right = settled_pair(sides)
+    sides.ledger.edit(left, {"title": "Slager"})
+    run = sides.sync().run
+    stream = sides.store.run(lambda db: db.scalar("select stream from members where native = :n limit 1", n=left))
+    subject = sides.store.run(subjects.of_records, stream, [left])[left].subject
+    sides.store.run(subjects.erase, subject)
+    (planned,) = sides.plan_undo(run).steps
+    assert (planned.step.kind, planned.step.problem.code) == ("refuse", "erased")
+    assert sides.apply(sides.plan_undo(run)).counts["refuse"] == 1
+
+
+def test_a_run_that_does_not_exist_or_has_not_ended_is_named(sides: TwoSides) -> None:
+    with pytest.raises(UsageError, match="Run 99 is no run of flow pair"):
+        sides.plan_undo(99)
+    run = sides.store.run(runs.begin, "pair", trigger="command", actor="x", at=sides.at)
+    with pytest.raises(UsageError, match="has not ended"):
+        sides.plan_undo(run)
+
+
+# --- the plan binds -------------------------------------------------------------------------------------------------------------
+
+
+def test_exactly_the_step_whose_record_was_edited_since_the_plan_is_refused(sides: TwoSides) -> None:
+    pairs = [sides.both(f"4210000{n}") for n in range(1, 4)]
+    sides.settled()
+    for left, _ in pairs:
+        sides.ledger.edit(left, {"title": "Slager"})
+    plan = sides.plan_undo(sides.sync().run)
+    sides.till.edit(pairs[1][1], {"title": "Visboer"})
+    sides.later(60)
+    result = sides.apply(plan)
+    assert [p.step.right for p in result.moved] == [pairs[1][1]]
+    assert [sides.till.rows[right]["title"] for _, right in pairs] == ["Bakker", "Visboer", "Bakker"]
+
+
+def test_an_edit_in_the_last_moment_is_refused_by_the_vendor_and_named(sides: TwoSides) -> None:
+    left, right = settled_pair(sides)
+    sides.till.edit(right, {"brand": "SLAGER"})
+    plan = sides.plan_undo(sides.sync().run)
+    sides.before_write = lambda: sides.ledger.edit(left, {"brand": "Visboer"})  # between our look and our write
+    result = sides.apply(plan)
+    assert sides.ledger.rows[left]["brand"] == "Visboer"
+    assert [p.step.kind for p in result.moved] == ["update"]
+
+
+def test_a_brake_holds_an_undo_that_archives(sides: TwoSides) -> None:
+    from koppel.mapping.flow import Brakes, RunRules
+
+    sides.flow = msgspec.structs.replace(sides.flow, run=RunRules(brakes=Brakes()))
+    sides.ledger.add({"nr": "42100001", "title": "Bakker"})
+    plan = sides.plan_undo(sides.sync().run)
+    assert plan.guard is not None
+    with pytest.raises(UsageError, match="held by a brake"):
+        sides.apply(plan)
+    assert sides.apply(plan, override=("deletes",)).counts["archive"] == 1
+
+
+@pytest.mark.parametrize("passing", range(14))
+def test_killed_anywhere_and_applied_again_it_comes_to_the_same(passing: int) -> None:
+    sides = TwoSides()
+    left, right = settled_pair(sides)
+    _, other = sides.both("42100002")
+    sides.till.edit(other, {"title": "Visboer"})
+    sides.ledger.add({"nr": "42100003", "title": "Groenteboer"})
+    sides.ledger.edit(left, {"title": "Slager"})
+    sides.till.edit(right, {"brand": "SLAGER"})
+    before = sides.shown()
+    plan = sides.plan_undo(sides.sync().run)
+    killed = sides.apply_killed(plan, passing)
+    result = sides.apply(plan)
+    assert result.state == "done"
+    assert not result.moved
+    assert sides.shown() == before
+    writes = sides.till.writes
+    assert sides.apply(plan).counts["update"] == 0
+    assert sides.till.writes == writes
+    silent(sides)
+    assert sides.shown() == before
+    assert killed or passing > 8
+    assert sides.store.run(lambda db: db.scalar("select count(*) from intents")) == 0
+    _ = observations
