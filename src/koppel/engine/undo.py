@@ -7,6 +7,7 @@ what was carried out is known by its operation ids, what moved since is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -23,6 +24,7 @@ from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import Problem, UsageError
 from koppel.store import observations, runs, work
 from koppel.store.sql import Db
+from koppel.sync.decide import Policy
 from koppel.sync.steps import WRITES, Step
 from koppel.sync.undo import CODES, undo
 
@@ -54,7 +56,9 @@ async def planned_now(work_: Pass, run: int) -> Plan:
     ports, frame = work_.ports, work_.frame
     done = await ports.store.tx(done_by, frame, run)
     await _look_up(work_, done)
-    steps = await ports.store.tx(_steps, frame, done)
+    # What shows is judged by the instant before reading: reading may have waited its turn, and seen what was there before.
+    visible = replace(frame.policy.visible, as_of=work_.looked_at)
+    steps = await ports.store.tx(_steps, frame, replace(frame.policy, visible=visible), done)
     planned = await work_.lower(steps)
     known: dict[SideName, int] = {
         side: await ports.store.tx(observations.population, frame.streams[side].id) for side in SIDES
@@ -95,12 +99,12 @@ async def _look_up(work_: Pass, done: Done) -> None:
     refresh(ports, frame)
 
 
-def _steps(db: Db, frame: Frame, done: Done) -> list[Step]:
+def _steps(db: Db, frame: Frame, policy: Policy, done: Done) -> list[Step]:
     standing = Standings(db, frame, done.run)
     steps = [
         step
         for pair, deed in done.deeds.items()
-        for step in undo(frame.policy, deed, standing.of(deed, done.subjects.get(pair)))
+        for step in undo(policy, deed, standing.of(deed, done.subjects.get(pair)))
     ]
     if done.erased:
         text = f"undo of run {done.run}: {done.erased} of its entries speak of somebody who was erased; of those nothing can be taken back"

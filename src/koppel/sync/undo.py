@@ -250,8 +250,9 @@ class _Undoing:
         base, visible = self.now.base, self.policy.visible
         written = _written(base, side, key)
         pending = written is not None and not visible.due(side, written)
-        if written is not None and pending and shape.same_on(side, written.value, before):
-            return "nothing"  # the earlier value is on its way already
+        back = written is not None and shape.same_on(side, written.value, before)
+        if back and (pending or shape.same_on(side, shown, before)):
+            return "nothing"  # the earlier value is on its way already, or has just arrived
         if shape.same_on(side, shown, before):
             if written is not None and pending and shape.same_on(side, written.value, after):
                 return "later"  # what the run wrote may still turn up

@@ -39,10 +39,10 @@ _DEAD: list[Any] = []
 class TwoSides:
     """Ledger on the left, Till on the right, one two-way flow."""
 
-    def __init__(self, *, lag: float = 0.0, **flow: Any) -> None:
+    def __init__(self, **flow: Any) -> None:
         self.at = 1_793_606_400.0
         self.ledger = LedgerServer(now=self.now)
-        self.till = TillServer(now=self.now, apikey="key", lag=lambda: lag)
+        self.till = TillServer(now=self.now, apikey="key")
         self.till.allowance = 10_000
         self.store: Store = in_memory(Vault(bytes(range(32))))
         self.told: list[str] = []
