@@ -22,7 +22,7 @@ from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.privacy import refuse_left_out
 from koppel.engine.recover import Recovered, recover
-from koppel.engine.settle import UNLINKED, Hand, anchor_of, anchor_side, settle_views
+from koppel.engine.settle import UNLINKED, Hand, anchor_of, anchor_side, keep_stamps, settle_views
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import KoppelError, RetryLater, UsageError
@@ -182,6 +182,7 @@ class _Rounds:
             if self.state == "stopped":
                 if plan.guard is not None and plan.guard.override == "vanished":
                     await whole.doubt(self.ports, self.frame)
+                await self.ports.store.tx(keep_stamps, self.frame, views)
                 break
             outcome = Outcome()
             try:

@@ -19,6 +19,7 @@ from koppel.engine.ports import Ports
 from koppel.engine.privacy import spare
 from koppel.engine.send import Sender
 from koppel.engine.settle import anchor_of, anchor_side
+from koppel.mapping.digest import rule_texts
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import Problem, UsageError
@@ -201,7 +202,7 @@ class Pass:
 
     async def _edited(self) -> None:
         """An edit of the flow re-examines what it touches; the vendor's cursor does not move."""
-        rules = {rule.key: repr(msgspec.structs.replace(rule, line=0)) for rule in self.flow.fields}
+        rules = rule_texts(self.flow)
         self.place = await self.ports.store.tx(flows.position, self.flow.id)
         if self.place is None:
             start = self._start()

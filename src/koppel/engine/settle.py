@@ -24,6 +24,7 @@ from koppel.store.sql import Db
 from koppel.sync.base import Base, Written
 from koppel.sync.decide import NONE
 from koppel.sync.merge import Merged, Now, merge
+from koppel.sync.newest import remembered
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Side, Step, View
 from koppel.sync.undo import CODES, MARK
@@ -152,6 +153,7 @@ def rebase(
         if news and tell is not None:
             from_now |= dict.fromkeys(news, tell(news))
         base = _agreed(base, quietly, from_now)
+        base = remembered(readable, *_shown(one, two), base)
     settled = (
         known
         and not (
@@ -208,13 +210,41 @@ def _entry_of(shape: Shape, key: str, base: Base, both: tuple[Json, Json]) -> in
     return base.prov.get(key) if same else None
 
 
+def _shown(left: Side, right: Side) -> tuple[dict[SideName, dict[str, Json]], dict[SideName, float | None]]:
+    return {"left": left.values, "right": right.values}, {"left": left.modified_at, "right": right.modified_at}
+
+
+def keep_stamps(db: Db, frame: Frame, views: Iterable[View]) -> None:
+    """Remember since when values stand that nobody agreed on yet, where the newest one is to stand: the records' own stamps
+    move on with every other edit."""
+    newest = {key: shape for key, shape in frame.policy.shapes.items() if shape.rule.owner == "newest"}
+    if not newest:
+        return
+    pairs: dict[tuple[str, str], tuple[Side, Side]] = {}
+    for view in views:
+        for linked in view.linked:
+            left, right = (view.own, linked.side) if view.anchor == "left" else (linked.side, view.own)
+            if not (left.gone or right.gone):
+                pairs[left.native, right.native] = left, right
+    kept: list[StoredBase] = []
+    for pair, stored in flows.bases_of(db, frame.flow.id, left={left for left, _ in pairs}).items():
+        if pair in pairs:
+            base = remembered(newest, *_shown(*pairs[pair]), stored.base)
+            if base != stored.base:
+                kept.append(msgspec.structs.replace(stored, base=base))
+    flows.save_bases(db, frame.flow.id, kept)
+
+
 def _agreed(base: Base, agreed: dict[str, tuple[Json, Json]], prov: dict[str, int]) -> Base:
-    return Base(
+    return msgspec.structs.replace(
+        base,
         left=base.left | {key: both[0] for key, both in agreed.items()},
         right=base.right | {key: both[1] for key, both in agreed.items()},
         written_left={key: value for key, value in base.written_left.items() if key not in agreed},
         written_right={key: value for key, value in base.written_right.items() if key not in agreed},
         prov=base.prov | prov,
+        stood_left={key: value for key, value in base.stood_left.items() if key not in agreed},
+        stood_right={key: value for key, value in base.stood_right.items() if key not in agreed},
     )
 
 
@@ -651,6 +681,7 @@ def settle_views(
     """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way
     or they were asked for again after `upto`; work items whose cause is gone are closed."""
     still = {(anchor_side(s), anchor_of(s), _item_field(s)) for s in steps if s.kind in ("ask", "park")} | frame.held
+    keep_stamps(db, frame, views)
     again, frame.again = frame.again, []
     unsettled = {(entry.side, entry.native) for entry, not_before in again if not_before is None}
     outside = {

@@ -1,6 +1,6 @@
 """The meaning of a flow as canonical JSON, and its digest: what a stored plan is bound to.
 
-Comments, layout, the order of keys, the title and defaults written out are no part of the meaning.
+Comments, layout, the order of keys, the title and what equals its default are no part of the meaning.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ ALGORITHM = "b2"
 
 
 def meaning(flow: Flow) -> dict[str, Json]:
-    """Everything that decides what the flow does, as plain JSON; fields by their key."""
-    plain: dict[str, Json] = msgspec.to_builtins(flow)
+    """Everything that decides what the flow does, as plain JSON; fields by their key. What is as it always was is left out, so
+    that a Koppel that knows more keys gives the same digest."""
+    plain = _told(flow)
     for name in ("title", "digest"):
         plain.pop(name, None)
     plain["fields"] = {rule.key: rule_meaning(rule) for rule in flow.fields}
@@ -28,9 +29,28 @@ def meaning(flow: Flow) -> dict[str, Json]:
 
 def rule_meaning(rule: FieldRule) -> dict[str, Json]:
     """Everything that decides what one rule does; where it stands in the file does not."""
-    plain: dict[str, Json] = msgspec.to_builtins(rule)
+    plain = _told(rule)
     plain.pop("line", None)
     return plain
+
+
+def _told(value: Json) -> Json:
+    """Plain JSON of a struct without what equals its default."""
+    if isinstance(value, msgspec.Struct):
+        given = [(field, getattr(value, field.name)) for field in msgspec.structs.fields(value)]
+        return {field.encode_name: _told(item) for field, item in given if item != _default(field)}
+    if isinstance(value, (list, tuple)):
+        return [_told(item) for item in value]
+    return msgspec.to_builtins(value)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Json:
+    return field.default_factory() if callable(field.default_factory) else field.default
+
+
+def rule_texts(flow: Flow) -> dict[str, str]:
+    """Each rule by its key, as text that changes when its meaning does, or the table it reads."""
+    return {rule.key: json.dumps(_with_table(flow, rule), sort_keys=True) for rule in flow.fields}
 
 
 def digest_of(flow: Flow) -> str:

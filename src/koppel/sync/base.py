@@ -19,11 +19,19 @@ class Written(msgspec.Struct, frozen=True):
     entry: int = 0
 
 
+class Stood(msgspec.Struct, frozen=True):
+    """What a side shows since when: the record's stamp at which this value was first seen there (None: it showed none)."""
+
+    value: Json
+    at: float | None
+
+
 class Base(msgspec.Struct, frozen=True, omit_defaults=True):
     """Per field the last agreed value as the left shows it (`left`) and as the right shows it (`right`).
 
     A field is in both or in neither. `written_left`/`written_right`: on its way, not yet seen to have arrived.
-    `prov`: number of the trail entry that tells where a field's value came from.
+    `prov`: number of the trail entry that tells where a field's value came from. `stood_left`/`stood_right`: for fields whose
+    newest value stands and on which nobody has agreed yet.
     """
 
     left: dict[str, Json] = {}
@@ -31,3 +39,5 @@ class Base(msgspec.Struct, frozen=True, omit_defaults=True):
     written_left: dict[str, Written] = {}
     written_right: dict[str, Written] = {}
     prov: dict[str, int] = {}
+    stood_left: dict[str, Stood] = {}
+    stood_right: dict[str, Stood] = {}

@@ -8,20 +8,23 @@
     changed          | changed           | the owner rule
     first contact                        | equal: agreed · one empty: filled if the owner may · different: the owner rule
 Each side is compared with *its own* form of the base, so that what a vendor keeps differently is no change (law 6).
-Fields that are written are not agreed until their arrival is seen.
+Fields that are written are not agreed until their arrival is seen. Sets with the owner `union` merge by element: what one
+side added is added on the other, what one side removed since both agreed is removed there; at first contact all stays.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from koppel.mapping.flow import SideName, other
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
 from koppel.model.values import Json
 from koppel.sync.base import Base, Written
+from koppel.sync.newest import since
 from koppel.sync.shapes import Shape
 
+SIDES: tuple[SideName, SideName] = ("left", "right")
 NEWEST_MARGIN = 300.0  # stamps closer than five minutes do not tell who was last
 GIVE_UP_AFTER = 2  # rewrites of a value the vendor does not keep
 
@@ -73,8 +76,17 @@ def merge(shapes: dict[str, Shape], now: dict[str, Now], base: Base | None, *, v
     merged = Merged()
     for key, shape in shapes.items():
         if shape.rule.when != "create":
-            _merge_field(key, shape, now[key], base or Base(), visible, merged)
+            agreed = base or Base()
+            _merge_field(key, shape, _since(key, shape, now[key], agreed), agreed, visible, merged)
     return merged
+
+
+def _since(key: str, shape: Shape, now: Now, base: Base) -> Now:
+    """With the stamps at which both values came to stand, where the newest one counts."""
+    if shape.rule.owner != "newest":
+        return now
+    left_at = since(shape, "left", key, now.left, now.left_at, base)
+    return replace(now, left_at=left_at, right_at=since(shape, "right", key, now.right, now.right_at, base))
 
 
 def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible, out: Merged) -> None:
@@ -109,7 +121,7 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
         _answered(key, shape, now, out)
         return
     if not known:
-        _first_contact(key, shape, now, out)
+        _first_contact(key, shape, now, base, out)
         return
     left_moved = not shape.same_on("left", now.left, left_base)
     right_moved = not shape.same_on("right", now.right, right_base)
@@ -118,11 +130,11 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
             out.agreed[key] = (now.left, now.right)
         return
     if left_moved and right_moved:
-        _by_owner(key, shape, now, out, why="changed on both sides")
+        _by_owner(key, shape, now, base, out, why="changed on both sides")
     elif left_moved:
-        _one_moved(key, shape, now, out, moved="left")
+        _one_moved(key, shape, now, base, out, moved="left")
     elif right_moved:
-        _one_moved(key, shape, now, out, moved="right")
+        _one_moved(key, shape, now, base, out, moved="right")
     elif left_pending or right_pending:
         out.agreed[key] = (now.left, now.right)  # arrived, and left different on purpose: an undo
 
@@ -172,11 +184,11 @@ def _respelled(sent: Json, seen: Json) -> bool:
     return sent.casefold() == seen.casefold() or sent.startswith(seen)
 
 
-def _one_moved(key: str, shape: Shape, now: Now, out: Merged, *, moved: SideName) -> None:
+def _one_moved(key: str, shape: Shape, now: Now, base: Base, out: Merged, *, moved: SideName) -> None:
     rule = shape.rule
     if rule.owner in (moved, "newest", "ask", "union"):
         if rule.owner == "union":
-            _union(key, shape, now, out)
+            _union(key, shape, now, base, out)
         else:
             _write(key, shape, now, out, to=other(moved), why=f"{moved} changed")
     elif rule.drift == "leave":
@@ -185,7 +197,7 @@ def _one_moved(key: str, shape: Shape, now: Now, out: Merged, *, moved: SideName
         _write(key, shape, now, out, to=moved, why=f"changed on the {moved}; the {rule.owner} owns it")
 
 
-def _first_contact(key: str, shape: Shape, now: Now, out: Merged) -> None:
+def _first_contact(key: str, shape: Shape, now: Now, base: Base, out: Merged) -> None:
     if shape.same(now.left, now.right):
         out.agreed[key] = (now.left, now.right)
         return
@@ -196,10 +208,10 @@ def _first_contact(key: str, shape: Shape, now: Now, out: Merged) -> None:
         else:
             _write(key, shape, now, out, to=filled, why="first contact")
         return
-    _by_owner(key, shape, now, out, why="first contact: different")
+    _by_owner(key, shape, now, base, out, why="first contact: different")
 
 
-def _by_owner(key: str, shape: Shape, now: Now, out: Merged, *, why: str) -> None:
+def _by_owner(key: str, shape: Shape, now: Now, base: Base, out: Merged, *, why: str) -> None:
     owner = shape.rule.owner
     if owner == "newest":
         if now.left_at is None or now.right_at is None or abs(now.left_at - now.right_at) < NEWEST_MARGIN:
@@ -210,7 +222,7 @@ def _by_owner(key: str, shape: Shape, now: Now, out: Merged, *, why: str) -> Non
     if owner == "ask":
         _ask(key, now, out, why)
     elif owner == "union":
-        _union(key, shape, now, out)
+        _union(key, shape, now, base, out)
     else:
         _write(key, shape, now, out, to=other(owner), why=f"{why}; the {owner} owns it")
 
@@ -236,15 +248,34 @@ def _write(key: str, shape: Shape, now: Now, out: Merged, *, to: SideName, why: 
     out.because[key] = why
 
 
-def _union(key: str, shape: Shape, now: Now, out: Merged) -> None:
-    left, right = _as_list(now.left), _as_list(now.right)
-    both = [*left, *(item for item in right if item not in left)]
-    for side in ("left", "right"):
-        if not shape.same_on(side, now.on(side), both) and shape.may_write(side):
-            out.to[side][key] = both
-            out.because[key] = "everything both sides hold"
+def _union(key: str, shape: Shape, now: Now, base: Base, out: Merged) -> None:
+    """What one side added or removed since both agreed happens on the other too. Each side is compared with its own form of
+    the agreement itself: what is merely on its way was nobody's removal."""
+    agreed = {"left": _elements(shape, base.left.get(key)), "right": _elements(shape, base.right.get(key))}
+    known = key in base.left or key in base.right
+    stands: dict[SideName, dict[str, Json]] = {}
+    for side in SIDES:
+        shown = _elements(shape, now.on(side))
+        wiped = known and not shown and shape.rule.empty == "keep"  # an empty value wipes nothing: it is filled again
+        stands[side] = agreed[side] if wiped else shown
+    for side in SIDES:
+        far = other(side)
+        removed = agreed[far].keys() - stands[far].keys()
+        added = stands[far].keys() - agreed[far].keys()
+        kept = {name for name in stands[side] if name not in removed} | added
+        spelled = stands[far] | stands[side]
+        wanted = [spelled[name] for name in {**stands["left"], **stands["right"]} if name in kept]
+        if not shape.same_on(side, now.on(side), wanted) and shape.may_write(side):
+            out.to[side][key] = wanted or None
+            out.because[key] = "what both sides added and removed" if known else "everything both sides hold"
     if key not in out.because:
         out.agreed[key] = (now.left, now.right)
+
+
+def _elements(shape: Shape, value: Json) -> dict[str, Json]:
+    """The elements of a set by what tells them apart: how both sides would show them."""
+    items = _as_list(value)
+    return {repr(shape.shown("right", shape.shown("left", [item]))): item for item in items if not is_blank(item)}
 
 
 def _answered(key: str, shape: Shape, now: Now, out: Merged) -> None:
@@ -252,7 +283,7 @@ def _answered(key: str, shape: Shape, now: Now, out: Merged) -> None:
     if shape.same(now.left, now.right):
         out.agreed[key] = (now.left, now.right)
     elif isinstance(now.answer, dict) and "value" in now.answer:
-        for side in ("left", "right"):
+        for side in SIDES:
             if not shape.same_on(side, now.on(side), now.answer["value"]) and shape.may_write(side):
                 out.to[side][key] = now.answer["value"]
         out.because[key] = "decided by a person"
