@@ -85,6 +85,11 @@ class Flows(Connecting):
         found += check_flows({item.file: item.flow for item in self.flows.values() if item.flow is not None})
         return tuple(found)
 
+    def check_read(self, flow: Flow) -> tuple[FlowProblem, ...]:
+        """What is wrong between a flow and its sides, as far as their field tables tell; places do not matter here."""
+        found = self._check_sides(flow, LoadedFlow(flow.id, "", flow, ()), live=False)
+        return tuple(found)
+
     def _check_sides(self, flow: Flow, loaded: LoadedFlow, *, live: bool) -> Sequence[FlowProblem]:
         from koppel.mapping.positions import locate  # noqa: PLC0415 - only a check needs places
 

@@ -39,6 +39,7 @@ from koppel.cli import (
     sync,
     torture,
     undo,
+    unmapped,
     version,
     why,
     work,
@@ -77,7 +78,7 @@ First steps:
 """
 
 ORDER = (
-    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "work", "runs", "log", "undo", "parked", "asks", "why",
+    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "why",
     "audit", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
@@ -186,7 +187,7 @@ def options(
 
 
 for part in (
-    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, work, runs, log, undo, parked, asks, why, audit, promote, simulate, torture,
+    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, work, runs, log, undo, parked, unmapped, asks, why, audit, promote, simulate, torture,
     sandbox, new_system, demo, version,
 ):  # fmt: skip
     part.register(app)

@@ -12,7 +12,7 @@ from koppel.engine.proposals import Proposed, propose
 from koppel.engine.provenance import Sighting, rule_said, sighting
 from koppel.mapping.conditions import reason
 from koppel.mapping.flow import FieldRule, Flow, SideName, other
-from koppel.mapping.project import match_values, values
+from koppel.mapping.project import match_values, unheld, values
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import Problem
 from koppel.model.record import Record
@@ -125,6 +125,7 @@ def side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
         modified_at=seen.modified_at,
         successor=getattr(record.entity, "successor", None),
         successor_known="successor" in seen.given,
+        unheld=unheld(frame.flow, shown, problems),
     )
 
 

@@ -22,7 +22,7 @@ from koppel.store.due import Due
 from koppel.store.flows import StoredBase
 from koppel.store.sql import Db
 from koppel.sync.base import Base, Written
-from koppel.sync.decide import NONE
+from koppel.sync.decide import EXISTS, NONE
 from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.newest import remembered
 from koppel.sync.shapes import Shape
@@ -138,9 +138,11 @@ def rebase(
         if s.rule.when != "create" and s.reaches(follower=follower, facts_only=facts_only)
     }
     broken = {p.field for side in sides.values() for p in side.problems}
-    readable = {key: shape for key, shape in wanted.items() if key not in broken}
+    unheld = {key for side in sides.values() for key in side.unheld}
+    readable = {key: shape for key, shape in wanted.items() if key not in broken | unheld}
+    skipped = base.skipped and frame.flow.exists == "skip"
     merged = Merged()
-    if known:
+    if known and not skipped:
         one, two = sides["left"], sides["right"]
         stamps = {"left_at": one.modified_at, "right_at": two.modified_at}
         now = {key: Now(left=one.values.get(key), right=two.values.get(key), **stamps) for key in readable}
@@ -163,7 +165,7 @@ def rebase(
             or merged.parks
             or merged.waiting
             or merged.agreed.keys() & merged.because.keys()
-            or broken & {*wanted}
+            or (broken & {*wanted} and not skipped)
         )
         and not any(s.excluded or s.gone for s in sides.values())
     )
@@ -174,11 +176,14 @@ def rebase(
     return merged
 
 
-def agree(db: Db, frame: Frame, hand: Hand, step: Step, subject: str, *, prov: dict[str, int]) -> None:
+def agree(
+    db: Db, frame: Frame, hand: Hand, step: Step, subject: str, *, prov: dict[str, int], skipped: bool = False
+) -> None:
     """Write down fields a step found agreed, including what a person decided to leave as it is."""
     assert step.left is not None and step.right is not None  # noqa: PT018 - both are needed below
     stored = flows.bases_of(db, frame.flow.id, left=[step.left]).get((step.left, step.right))
     base = _agreed(stored.base if stored else Base(), step.agreed, prov)
+    base = msgspec.structs.replace(base, skipped=base.skipped or skipped)
     flows.save_bases(
         db,
         frame.flow.id,
@@ -337,7 +342,7 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
             return False
         subject = join(db, frame, hand, step.left, step.right, why=step.because.get("", ""), follower=step.follower)
         entry = record(db, frame, hand, "linked", step, subject=subject)
-        agree(db, frame, hand, step, subject, prov=dict.fromkeys(step.agreed, entry))
+        agree(db, frame, hand, step, subject, prov=dict.fromkeys(step.agreed, entry), skipped=step.field == EXISTS)
         if step.field == MARK:
             _together_again(db, frame, hand, step)
         return True

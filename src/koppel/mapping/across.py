@@ -27,7 +27,13 @@ class _Edge(msgspec.Struct, frozen=True):
 
 def check_flows(flows: Mapping[str, Flow]) -> tuple[FlowProblem, ...]:
     """What is wrong between the flows of one workspace; `flows` is by file name, as the problems name them."""
-    edges = [edge for file, flow in flows.items() for rule in flow.fields for edge in _edges(file, flow, rule)]
+    edges = [
+        edge
+        for file, flow in flows.items()
+        for first in flow.fields
+        for rule in first.alternatives
+        for edge in _edges(file, flow, rule)
+    ]
     return (*_twice(flows), *_second_writers(edges), *_circles(edges))
 
 

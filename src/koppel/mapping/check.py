@@ -6,19 +6,18 @@ metadata. What it finds are values; nothing is raised and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from koppel.mapping.check_conditions import check_alternatives, check_conditions, check_where
 from koppel.mapping.check_rules import check_rule
-from koppel.mapping.checking import SIDES, UNSET, Check, each, find_field
+from koppel.mapping.checking import SIDES, UNSET, Check
 from koppel.mapping.flow import Condition, FieldRule, Flow, SideName, other
-from koppel.mapping.kinds_fit import misfit
-from koppel.mapping.paths import MATCH_KEYS, is_canonical
-from koppel.mapping.positions import Place, Positions
+from koppel.mapping.paths import MATCH_KEYS
+from koppel.mapping.positions import Positions
 from koppel.mapping.problems import FlowProblem, did_you_mean
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.can import Can, Field
 from koppel.model.removal import INSTEAD, may_archive
-from koppel.model.values import Json
 
 
 def check_flow(
@@ -44,9 +43,12 @@ def check_flow(
     _check_missing(check)
     _check_match(check)
     for rule in flow.fields:
-        check_rule(check, rule)
+        for each in rule.alternatives:
+            check_rule(check, each)
+            check_where(check, each)
+        check_alternatives(check, rule)
     for side in SIDES:
-        _check_conditions(check, side, _scope(flow, side), ("scope", side))
+        check_conditions(check, side, _scope(flow, side), "scope", side)
         _check_required(check, side)
         _check_one_writer(check, side)
     return tuple(sorted(check.problems, key=lambda problem: (problem.line, problem.column)))
@@ -123,41 +125,15 @@ def _carries(check: Check, side: SideName, kind: str, paths: tuple[str, ...]) ->
 # --- the flow as a whole ------------------------------------------------------------------------------------------
 
 
-def _check_conditions(
-    check: Check, side: SideName, conditions: Iterable[Condition], path: tuple[str | int, ...]
-) -> None:
-    for index, condition in enumerate(conditions):
-        if condition.any:
-            _check_conditions(check, side, condition.any, (*path, index, "any"))
-            continue
-        found = find_field(check, side, condition.field, check.value(*path, index, "field"), writing=False)
-        if found is None or ("." in condition.field and is_canonical(check.flow.entity, condition.field)):
-            continue
-        for test, value in _tests(condition):
-            for number, item in enumerate(each(value)):
-                inside = (number,) if isinstance(value, (list, tuple)) else ()
-                _check_tested(check, found, item, check.value(*path, index, test, *inside))
-
-
-def _tests(condition: Condition) -> tuple[tuple[str, Json], ...]:
-    tests = (("is", condition.is_), ("is_not", condition.is_not), ("in", condition.in_), ("not_in", condition.not_in))
-    return tuple((name, value) for name, value in tests if value is not UNSET)
-
-
-def _check_tested(check: Check, found: Field, value: Json, place: Place) -> None:
-    wrong = misfit(value, found.kind) if found.kind in {"bool", "int", "decimal"} else None
-    if wrong:
-        check.say(place, "wrong-type", f"{found.path!r} can never be {value!r}: {wrong}")
-    elif found.values and value not in found.values:
-        message = f"{found.path!r} can never be {value!r}"
-        check.say(place, "unknown-code", message, did_you_mean(value, found.values))
-
-
 def _check_required(check: Check, side: SideName) -> None:
     """What a new record must have, somebody must give."""
     if not check.flow.creates(side) or not check.cans[side].create:
         return
-    fed = [check.tables[side].get(rule.path) for rule in check.flow.fields if _feeds(check, rule, side)]
+    fed = [
+        check.tables[side].get(rule.path)
+        for rule in check.flow.fields
+        if any(_feeds(check, each, side) for each in rule.alternatives)
+    ]
     vendor = {name for found in fed if found for name in found.vendor}
     paths = {found.path for found in fed if found}
     for found in check.tables[side].values():
@@ -178,7 +154,7 @@ def _feeds(check: Check, rule: FieldRule, side: SideName) -> bool:
     """Whether a rule can give a new record on that side a value."""
     if side not in rule.to_sides or rule.when == "update":
         return False
-    if rule.derived or rule.default is not UNSET:
+    if rule.derived or rule.default is not UNSET or rule.defaults:
         return True
     return rule.path.split(".", 1)[0] in check.tables[other(side)]
 

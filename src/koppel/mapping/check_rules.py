@@ -30,6 +30,12 @@ def check_rule(check: Check, rule: FieldRule) -> None:
             _check_made(check, rule, target)
         if rule.default is not UNSET:
             _check_constant(check, target, rule.default, check.of_rule(rule, "default"), "default")
+        for code, value in rule.defaults.items():
+            _check_constant(check, target, value, check.of_rule(rule, "default", code), f"default for {code!r}")
+        for code in rule.forward:
+            _check_constant(check, target, code, check.of_rule(rule, "forward"), "status")
+    if rule.default_by and rule.from_side:
+        find_field(check, rule.from_side, rule.default_by, check.of_rule(rule, "default_by"), writing=False)
     if not rule.derived:
         _check_plain(check, rule, targets)
     if rule.owner == "union":

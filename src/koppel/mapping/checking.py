@@ -49,13 +49,16 @@ class Check:
         """Where a key stands."""
         return self.positions.key(*path) if self.positions else Place(1, 1)
 
-    def of_rule(self, rule: FieldRule, *inside: str) -> Place:
+    def of_rule(self, rule: FieldRule, *inside: str | int) -> Place:
         """Where a rule stands, or a key inside it."""
         if self.positions is None:
             return Place(max(rule.line, 1), 1)
         path = ("fields", rule.key)
         if path not in self.positions.keys:
             path = ("fields", *rule.key.split("."))
+        if rule.number is not None:
+            path = (*path, rule.number)
+            return self.positions.value(*path, *inside)
         return self.positions.value(*path, *inside) if inside else self.positions.key(*path)
 
     def name(self, side: SideName) -> str:

@@ -30,7 +30,8 @@ def meaning(flow: Flow) -> dict[str, Json]:
 def rule_meaning(rule: FieldRule) -> dict[str, Json]:
     """Everything that decides what one rule does; where it stands in the file does not."""
     plain = _told(rule)
-    plain.pop("line", None)
+    for alternative in (plain, *plain.get("otherwise", ())):
+        alternative.pop("line", None)
     return plain
 
 
@@ -69,5 +70,6 @@ def edited_rules(before: Flow, after: Flow) -> frozenset[str]:
     return frozenset(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
 
 
-def _with_table(flow: Flow, rule: FieldRule) -> tuple[dict[str, Json], dict[str, Json] | None]:
-    return rule_meaning(rule), flow.tables.get(rule.table) if rule.table else None
+def _with_table(flow: Flow, rule: FieldRule) -> tuple[dict[str, Json], dict[str, Json]]:
+    tables = {each.table: flow.tables.get(each.table, {}) for each in rule.alternatives if each.table}
+    return rule_meaning(rule), tables

@@ -40,7 +40,7 @@ def mapping_document(
         ("fields", [page.table(), "", page.word("untouched")]),
         ("scope", page.scope()),
         ("matching", page.matching()),
-        ("creating", [page.creating(side) for side in SIDES]),
+        ("creating", [*(page.creating(side) for side in SIDES), *page.existing()]),
         ("missing", [page.missing(side) for side in SIDES]),
         ("running", page.running()),
         ("brakes", page.brakes()),
@@ -76,7 +76,7 @@ class _Page:
 
     def table(self) -> str:
         head = [_cell(title) for title in self.word("head").split("|")]
-        return _table(head, [self.row(rule) for rule in self.flow.fields])
+        return _table(head, [self.row(each) for rule in self.flow.fields for each in rule.alternatives])
 
     def row(self, rule: FieldRule) -> list[str]:
         return [
@@ -132,6 +132,11 @@ class _Page:
             return self.word("never")
         if rule.default is not UNSET:
             return self.word("default", value=self.value(rule.default))
+        if rule.defaults:
+            parts = [
+                self.word("default_of", code=code, value=self.value(value)) for code, value in rule.defaults.items()
+            ]
+            return self.word("default_by", field=self.field_name(rule.default_by or ""), lines="; ".join(parts))
         return self.word(rule.empty)
 
     def lost(self, rule: FieldRule) -> str:
@@ -145,6 +150,13 @@ class _Page:
 
     def remarks(self, rule: FieldRule) -> str:
         said: list[str] = []
+        if rule.where:
+            conditions = f" {self.word('and')} ".join(self.condition(condition) for condition in rule.where)
+            said.append(self.word("where" if rule.number in (None, 0) else "else_where", conditions=conditions))
+        elif rule.number:
+            said.append(self.word("otherwise"))
+        if rule.forward:
+            said.append(self.word("forward", order=" → ".join(rule.forward)))
         if rule.table:
             lines = [f"{code} → {self.value(value)}" for code, value in self.flow.tables.get(rule.table, {}).items()]
             said.append(self.word("table", name=rule.table, lines="; ".join(lines)))
@@ -220,6 +232,9 @@ class _Page:
     def creating(self, side: SideName) -> str:
         name = "creates" if self.flow.creates(side) else "creates_not"
         return f"- {self.word(name, side=self.titles[side], other=self.titles[other(side)])}"
+
+    def existing(self) -> list[str]:
+        return _bullets([self.word("exists_skip")]) if self.flow.exists == "skip" else []
 
     def missing(self, side: SideName) -> str:
         name = f"missing_{self.flow.missing(side)}"

@@ -13,6 +13,7 @@ SideName = Literal["left", "right"]
 Owner = Literal["left", "right", "newest", "ask", "union"]
 Missing = Literal["archive", "unlink", "restore", "ask"]
 SharedKey = Literal["facts", "all", "ask"]
+Exists = Literal["link", "skip"]
 
 
 def other(side: SideName) -> SideName:
@@ -77,7 +78,10 @@ class FieldRule(msgspec.Struct, frozen=True):
 
     `path` is canonical (`address`), or a vendor's own field on one side: then `side` is that side and `path` the vendor's
     name (`Remarks`); its value comes from `source` (a canonical path of the other side), `const`, through `table` and
-    `transform` in that order. `when` = always | create | update. `empty` speaks of the owner's empty value.
+    `transform` in that order. `when` = always | create | update. `empty` and `default` speak of the owner's empty value;
+    `defaults` holds one default per value of `default_by` ("*" = any other). `where`: the rule holds for these records of the
+    owner's side only; `otherwise` are the rules tried when it does not, in this order. `forward`: values in the order in which
+    they may follow each other. `number` is the place in a list of alternatives.
     """
 
     path: str
@@ -92,6 +96,17 @@ class FieldRule(msgspec.Struct, frozen=True):
     default: Json | msgspec.UnsetType = msgspec.UNSET
     drift: Literal["restore", "leave"] = "restore"
     line: int = 0
+    defaults: dict[str, Json] = {}
+    default_by: str | None = None
+    where: tuple[Condition, ...] = ()
+    otherwise: tuple[FieldRule, ...] = ()
+    forward: tuple[str, ...] = ()
+    number: int | None = None
+
+    @property
+    def alternatives(self) -> tuple[FieldRule, ...]:
+        """This rule and those tried after it."""
+        return (self, *self.otherwise)
 
     @property
     def key(self) -> str:
@@ -136,7 +151,10 @@ class RunRules(msgspec.Struct, frozen=True):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A flow, whole. `digest` covers the meaning (not comments or layout); a stored plan is bound to it."""
+    """A flow, whole. `digest` covers the meaning (not comments or layout); a stored plan is bound to it.
+
+    `exists` = skip: what was there on both sides before the flow met it is linked and never written to.
+    """
 
     id: str
     title: str
@@ -155,6 +173,7 @@ class Flow(msgspec.Struct, frozen=True):
     tables: dict[str, dict[str, Json]] = {}
     enrich: tuple[Enrich, ...] = ()
     digest: str = ""
+    exists: Exists = "link"
 
     def endpoint(self, side: SideName) -> Endpoint:
         """The endpoint of that side."""

@@ -19,8 +19,8 @@ from koppel.mapping.digest import digest_of
 from koppel.mapping.flow import (
     FORMAT,
     Brakes,
-    Condition,
     Endpoint,
+    Exists,
     Flow,
     Match,
     Missing,
@@ -32,11 +32,12 @@ from koppel.mapping.flow import (
 from koppel.mapping.paths import EVIDENCE, MATCH_KEYS
 from koppel.mapping.positions import BOM, locate
 from koppel.mapping.problems import FlowProblem, did_you_mean, has_errors
+from koppel.mapping.read_conditions import read_conditions
 from koppel.mapping.read_enrich import read_enrich
 from koppel.mapping.read_rules import SIDES, read_fields, read_tables
 from koppel.mapping.sheet import LARGEST, Sheet, shown
 from koppel.mapping.transforms import TRANSFORMS, Transform
-from koppel.model.values import Json, Money
+from koppel.model.values import Money
 from koppel.model.versions import ENTITIES
 
 UNSET = msgspec.UNSET
@@ -57,9 +58,9 @@ TOP_KEYS = (
     "run",
     "enrich",
 )
+CREATE_KEYS = ("left", "right", "exists")
 SCOPE_KEYS = ("take", "left", "right")
 TAKES = ("intake", "intake+right", "all")
-TESTS = ("is", "is_not", "in", "not_in", "filled")
 MATCH_SECTION_KEYS = ("keys", "propose", "shared_key")
 RUN_KEYS = ("schedule", "window", "reconcile", "refresh", "brakes")
 BRAKE_KEYS = ("creates", "deletes", "share", "money")
@@ -117,11 +118,15 @@ def _flow(sheet: Sheet) -> Flow | None:
     if left and left == right:
         sheet.wrong(("right",), "left and right are the same resource", "a flow joins two different resources")
     create, missing = sheet.section(document, "create"), sheet.section(document, "missing")
-    sheet.known_keys(create, SIDES, "create")
+    sheet.known_keys(create, CREATE_KEYS, "create")
     sheet.known_keys(missing, SIDES, "missing")
     entity, start, scope, match, run = _entity(sheet), _start(sheet), _scope(sheet), _match(sheet), _run(sheet)
     tables, fields = read_tables(sheet), read_fields(sheet)
     create_left, create_right = (sheet.switch(create, "create", side) for side in SIDES)
+    exists = sheet.choice(create, get_args(Exists), "link", "create", "exists")
+    if exists == "skip" and not (create_left or create_right):
+        hint = "leave it out, or let a side be created"
+        sheet.wrong(("create", "exists"), "what exists can only be skipped by a flow that creates", hint)
     missing_left, missing_right = (sheet.choice(missing, get_args(Missing), "ask", "missing", side) for side in SIDES)
     if not (identity and title and entity and left and right):
         return None
@@ -137,6 +142,7 @@ def _flow(sheet: Sheet) -> Flow | None:
         match=match,
         create_left=create_left,
         create_right=create_right,
+        exists=exists,
         missing_left=missing_left,
         missing_right=missing_right,
         run=run,
@@ -193,55 +199,7 @@ def _scope(sheet: Sheet) -> Scope:
     table = sheet.section(sheet.document, "scope")
     sheet.known_keys(table, SCOPE_KEYS, "scope")
     take = sheet.choice(table, TAKES, "all", "scope", "take")
-    return Scope(take, _conditions(sheet, table, "scope", "left"), _conditions(sheet, table, "scope", "right"))
-
-
-def _conditions(sheet: Sheet, table: dict[str, Any], *path: str | int) -> tuple[Condition, ...]:
-    found = table.get(str(path[-1]), [])
-    if not isinstance(found, list):
-        hint = 'write [{ field = "is_active", is = true }]'
-        sheet.wrong(path, f"{path[-1]!r} must be a list of conditions, not {shown(found)}", hint)
-        return ()
-    conditions = [_condition(sheet, item, *path, index) for index, item in enumerate(found)]
-    return tuple(condition for condition in conditions if condition is not None)
-
-
-def _condition(sheet: Sheet, item: Any, *path: str | int) -> Condition | None:
-    if not isinstance(item, dict):
-        sheet.wrong(path, f"a condition must be a table, not {shown(item)}", 'write { field = "is_active", is = true }')
-        return None
-    sheet.known_keys(item, ("field", "any", *TESTS), *path)
-    if "any" in item:
-        if len(item) > 1:
-            sheet.wrong(path, "'any' stands alone in its condition", "put the other tests in a condition of their own")
-        inner = _conditions(sheet, item, *path, "any")
-        if item["any"] == []:
-            sheet.wrong(path, "'any' has no alternatives and would never be met")
-        return Condition(any=inner) if inner else None
-    field = sheet.text(item, *path, "field", required=True)
-    tests = [test for test in TESTS if test in item]
-    if len(tests) != 1:
-        said = "has no test" if not tests else f"has {len(tests)} tests"
-        sheet.wrong(path, f"this condition {said}; it needs exactly one", f"one of: {', '.join(TESTS)}")
-        return None
-    value = _test_value(sheet, item, tests[0], *path, tests[0])
-    return None if field is None or value is UNSET else _condition_of(field, tests[0], value)
-
-
-def _test_value(sheet: Sheet, item: dict[str, Any], test: str, *path: str | int) -> Json:
-    if test == "filled":
-        return sheet.switch(item, *path, default=True)
-    value = sheet.plain(item[test], *path)
-    if test in {"in", "not_in"}:
-        if isinstance(value, list) and value:
-            return tuple(value)
-        if value is not UNSET:
-            sheet.wrong(path, f"{test!r} wants a list with at least one value", f'write {test} = ["…"]')
-        return UNSET
-    if isinstance(value, list):
-        sheet.wrong(path, f"{test!r} wants one value, not a list", f"write {'in' if test == 'is' else 'not_in'} = […]")
-        return UNSET
-    return value
+    return Scope(take, read_conditions(sheet, table, "scope", "left"), read_conditions(sheet, table, "scope", "right"))
 
 
 # --- match, run ---------------------------------------------------------------------------------------------
@@ -346,8 +304,3 @@ def _money(sheet: Sheet, table: dict[str, Any], *path: str | int) -> Money | Non
         sheet.wrong(path, f"{text!r} cannot be a brake; it must be an amount of zero or more")
         return None
     return money
-
-
-def _condition_of(field: str, test: str, value: Json) -> Condition:
-    names = {"is": "is_", "in": "in_"}
-    return Condition(field=field, **{names.get(test, test): value})

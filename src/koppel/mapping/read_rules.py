@@ -10,13 +10,27 @@ from koppel.mapping.flow import FieldRule, Owner, SideName, other
 from koppel.mapping.paths import NEVER_WRITTEN, canonical_paths, overlap, roots
 from koppel.mapping.positions import Place
 from koppel.mapping.problems import did_you_mean
+from koppel.mapping.read_conditions import read_conditions
 from koppel.mapping.sheet import Sheet, shown
 from koppel.mapping.transforms import resolve
 from koppel.model.values import Json
 
 UNSET = msgspec.UNSET
 SIDES: tuple[SideName, SideName] = ("left", "right")
-RULE_KEYS = ("owner", "from", "const", "table", "transform", "when", "empty", "default", "drift")
+RULE_KEYS = (
+    "owner",
+    "from",
+    "const",
+    "table",
+    "transform",
+    "when",
+    "empty",
+    "default",
+    "default_by",
+    "drift",
+    "where",
+    "forward",
+)
 WHENS = ("always", "create", "update")
 EMPTIES = ("keep", "clear")
 DRIFTS = ("restore", "leave")
@@ -55,7 +69,7 @@ def read_fields(sheet: Sheet) -> tuple[FieldRule, ...]:
 
 
 def _unused_tables(sheet: Sheet, rules: list[FieldRule]) -> None:
-    used = {rule.table for rule in rules}
+    used = {each.table for rule in rules for each in rule.alternatives}
     for name in sheet.section(sheet.document, "tables"):
         if name not in used:
             sheet.say(
@@ -68,6 +82,9 @@ def _unused_tables(sheet: Sheet, rules: list[FieldRule]) -> None:
 
 def _rules(sheet: Sheet, name: str, item: Any, *path: str) -> list[FieldRule]:
     """The rules of one entry; `address.city = {…}` written without quotes arrives as tables in tables."""
+    if isinstance(item, list) and item and all(isinstance(part, dict) for part in item):
+        rule = _alternatives(sheet, name, item, *path)
+        return [rule] if rule else []
     if not isinstance(item, dict):
         hint = f'write {{ owner = "{item}" }}' if item in get_args(Owner) else 'write { owner = "left" }'
         sheet.wrong(path, f"the rule of {name!r} must be a table, not {shown(item)}", hint)
@@ -81,16 +98,31 @@ def _rules(sheet: Sheet, name: str, item: Any, *path: str) -> list[FieldRule]:
     return rules
 
 
-def _rule(sheet: Sheet, name: str, item: dict[str, Any], *path: str) -> FieldRule | None:
+def _alternatives(sheet: Sheet, name: str, items: list[dict[str, Any]], *path: str) -> FieldRule | None:
+    """Several rules for one field, of which the first that holds for a record counts."""
+    found = [_rule(sheet, name, item, *path, index) for index, item in enumerate(items)]
+    rules = [msgspec.structs.replace(rule, number=index) for index, rule in enumerate(found) if rule is not None]
+    if not rules:
+        return None
+    first = rules[0]
+    for rule in rules[1:]:
+        for word in ("owner", "when", "empty", "drift", "forward"):
+            if getattr(rule, word) != getattr(first, word):
+                message = f"{first.key!r}: the rules for one field differ in {word!r}"
+                sheet.say(sheet.positions.value(*path, rule.number or 0, word), "contradiction", message, "keep one")
+    return msgspec.structs.replace(first, otherwise=tuple(rules[1:]))
+
+
+def _rule(sheet: Sheet, name: str, item: dict[str, Any], *path: str | int) -> FieldRule | None:
     sheet.known_keys(item, RULE_KEYS, *path)
-    place = sheet.positions.key(*path)
+    place = sheet.positions.value(*path) if isinstance(path[-1], int) else sheet.positions.key(*path)
     side, field = _sided(sheet, name, place)
     if field is None:
         return None
     derived = [key for key in ("from", "const", "table", "transform") if key in item]
     if side is None:
         _canonical(sheet, field, place)
-    owner = _owner(sheet, item, side, place, *path)
+    owner, defaults = _owner(sheet, item, side, place, *path), _defaults(sheet, item, *path, "default")
     rule = FieldRule(
         path=field,
         side=side,
@@ -101,8 +133,12 @@ def _rule(sheet: Sheet, name: str, item: dict[str, Any], *path: str) -> FieldRul
         transform=_transform(sheet, item, *path, "transform"),
         when=sheet.choice(item, WHENS, "always", *path, "when"),
         empty=sheet.choice(item, EMPTIES, "keep", *path, "empty"),
-        default=sheet.plain(item["default"], *path, "default") if "default" in item else UNSET,
+        default=UNSET if defaults or "default" not in item else sheet.plain(item["default"], *path, "default"),
+        defaults=defaults,
+        default_by=sheet.text(item, *path, "default_by"),
         drift=sheet.choice(item, DRIFTS, "restore", *path, "drift"),
+        where=read_conditions(sheet, item, *path, "where"),
+        forward=_forward(sheet, item, *path, "forward"),
         line=place.line,
     )
     _contradictions(sheet, rule, item, derived, place)
@@ -129,7 +165,7 @@ def _canonical(sheet: Sheet, path: str, place: Place) -> None:
     sheet.say(place, "unknown-field", f"a {sheet.entity} has no field {path!r}", hint)
 
 
-def _owner(sheet: Sheet, item: dict[str, Any], side: SideName | None, place: Place, *path: str) -> Any:
+def _owner(sheet: Sheet, item: dict[str, Any], side: SideName | None, place: Place, *path: str | int) -> Any:
     if side:
         # A field of one side is filled from the other: whose value stands is no question.
         owner = sheet.choice(item, get_args(Owner), other(side), *path, "owner")
@@ -142,13 +178,39 @@ def _owner(sheet: Sheet, item: dict[str, Any], side: SideName | None, place: Pla
         sheet.say(
             place,
             "missing-key",
-            f"the rule of {path[-1]!r} does not say whose value stands: 'owner' is missing",
+            f"the rule of {_last_name(path)!r} does not say whose value stands: 'owner' is missing",
             hint,
         )
     return sheet.choice(item, get_args(Owner), "left", *path, "owner")
 
 
-def _source(sheet: Sheet, item: dict[str, Any], from_side: str, *path: str) -> str | None:
+def _defaults(sheet: Sheet, item: dict[str, Any], *path: str | int) -> dict[str, Json]:
+    """A default for each value of another field, such as a VAT meaning per country."""
+    found = item.get("default")
+    if not isinstance(found, dict):
+        if "default_by" in item:
+            hint = 'write default = { NL = "…", "*" = "…" }'
+            sheet.wrong((*path[:-1], "default_by"), "'default_by' needs a default for each value of that field", hint)
+        return {}
+    if "default_by" not in item:
+        sheet.wrong(path, "a default per value needs the field it goes by", 'add default_by = "address.country"')
+    plain = {code: sheet.plain(value, *path, code) for code, value in found.items()}
+    return {code: value for code, value in plain.items() if value is not UNSET}
+
+
+def _forward(sheet: Sheet, item: dict[str, Any], *path: str | int) -> tuple[str, ...]:
+    found = item.get("forward", [])
+    hint = 'write forward = ["open", "part_paid", "paid"]'
+    if not isinstance(found, list) or not all(isinstance(value, str) and value for value in found):
+        sheet.wrong(path, f"'forward' must be a list of texts, not {shown(found)}", hint)
+        return ()
+    if "forward" in item and len(dict.fromkeys(found)) < max(2, len(found)):
+        sheet.wrong(path, "'forward' needs at least two values, each once", hint)
+        return ()
+    return tuple(found)
+
+
+def _source(sheet: Sheet, item: dict[str, Any], from_side: str, *path: str | int) -> str | None:
     source = sheet.text(item, *path)
     if source is None:
         return None
@@ -161,7 +223,7 @@ def _source(sheet: Sheet, item: dict[str, Any], from_side: str, *path: str) -> s
     return None
 
 
-def _table_name(sheet: Sheet, item: dict[str, Any], *path: str) -> str | None:
+def _table_name(sheet: Sheet, item: dict[str, Any], *path: str | int) -> str | None:
     name = sheet.text(item, *path)
     tables = sheet.document.get("tables")
     known = list(tables) if isinstance(tables, dict) else []
@@ -172,7 +234,7 @@ def _table_name(sheet: Sheet, item: dict[str, Any], *path: str) -> str | None:
     return name
 
 
-def _transform(sheet: Sheet, item: dict[str, Any], *path: str) -> str | None:
+def _transform(sheet: Sheet, item: dict[str, Any], *path: str | int) -> str | None:
     return sheet.parsed(item, lambda text: resolve(text, sheet.transforms), *path)
 
 
@@ -198,6 +260,10 @@ def _contradictions(sheet: Sheet, rule: FieldRule, item: dict[str, Any], derived
         clash("'default' stands for the owner's empty value, so one side must own it", 'owner = "left" or "right"')
     if "default" in item and "const" in item:
         clash("a constant is never empty", "leave out 'default'")
+    if rule.where and not rule.from_side:
+        clash("'where' looks at the record of the side that owns the field", 'owner = "left" or "right"')
+    if rule.forward and rule.owner == "union":
+        clash("a set has no order to go forward in", "leave out 'forward'")
     if "drift" in item and rule.drift == "leave" and not rule.from_side:
         clash("'drift' is about edits against the owner; here nobody owns", "leave out 'drift'")
     _never_written(sheet, rule, place)
@@ -207,6 +273,10 @@ def _never_written(sheet: Sheet, rule: FieldRule, place: Place) -> None:
     root = (rule.source or rule.path).split(".", 1)[0]
     if sheet.entity and root in roots(sheet.entity) and root in NEVER_WRITTEN:
         sheet.say(place, "never-written", f"{root!r} is never written: {NEVER_WRITTEN[root]}", "use it in [match] only")
+
+
+def _last_name(path: tuple[str | int, ...]) -> str:
+    return next(str(name) for name in reversed(path) if isinstance(name, str))
 
 
 def _and(words: list[str]) -> str:

@@ -18,7 +18,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing wrong with one record, as data.
 
     `code` is ours and stable; `text` is for people; `field` is the vendor's or canonical field; `vendor_text`,
-    `vendor_code`, `status` and `request_id` are what the vendor answered, verbatim. `retry_at` (epoch seconds) is set when time alone may mend it.
+    `vendor_code`, `status` and `request_id` are what the vendor answered, verbatim. `retry_at` (epoch seconds) is set when time
+    alone may mend it. `about` names what a list of such problems is ordered by (a table and a code).
     """
 
     code: str
@@ -29,6 +30,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int | None = None
     request_id: str | None = None
     retry_at: float | None = None
+    about: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.field}: " if self.field else ""

@@ -31,7 +31,8 @@ class Base(msgspec.Struct, frozen=True, omit_defaults=True):
 
     A field is in both or in neither. `written_left`/`written_right`: on its way, not yet seen to have arrived.
     `prov`: number of the trail entry that tells where a field's value came from. `stood_left`/`stood_right`: for fields whose
-    newest value stands and on which nobody has agreed yet.
+    newest value stands and on which nobody has agreed yet. `skipped`: the pair existed before the flow met it, and a flow that
+    skips what exists leaves it alone.
     """
 
     left: dict[str, Json] = {}
@@ -41,3 +42,4 @@ class Base(msgspec.Struct, frozen=True, omit_defaults=True):
     prov: dict[str, int] = {}
     stood_left: dict[str, Stood] = {}
     stood_right: dict[str, Stood] = {}
+    skipped: bool = False

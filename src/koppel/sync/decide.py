@@ -19,6 +19,7 @@ from koppel.sync.shapes import Shape
 from koppel.sync.steps import Candidate, Linked, Need, Side, Step, View
 
 NONE = "none"  # the answer that what is proposed is not the same thing, where nothing would be created
+EXISTS = "exists"  # the field of a link whose records were there before the flow, and are skipped by it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +170,11 @@ def _create(policy: Policy, view: View) -> Step:
         rule, value = shape.rule, view.own.values.get(key)
         # What the target will own starts as the source has it: there is nothing yet that could be overwritten. A made value
         # has no way back, though.
-        if rule.when == "update" or not shape.may_create(to) or (rule.owner == to and rule.derived):
+        if (
+            rule.when == "update"
+            or not shape.may_create(to)
+            or (rule.owner == to and any(each.derived for each in rule.alternatives))
+        ):
             continue
         if key in unmade:
             return _park(view, unmade[key])  # a code without a line in its table: never left out, never guessed
@@ -185,6 +190,10 @@ def _link(policy: Policy, view: View, candidate: Candidate, *, follower: bool) -
     evidence = f"same {_kinds(candidate)}" if candidate.by else "; ".join(("decided by a person", *candidate.reasons))
     evidence += ", shared by several records" if follower else ""
     left, right = _natives(view, candidate.side.native)
+    if policy.flow.exists == "skip":
+        because = {"": f"{evidence}; exists already, so this flow skips it"}
+        label, to = view.own.label, other(view.anchor)
+        return [Step("link", to, left, right, label=label, because=because, follower=follower, field=EXISTS)]
     update = _merged(policy, view, candidate.side, None, follower=follower)
     agreed = next((step.agreed for step in update if step.kind == "agree"), {})
     link = Step(
@@ -228,12 +237,15 @@ def _as_answered(policy: Policy, view: View, answer: Json) -> list[Step] | Need:
 
 def _merged(policy: Policy, view: View, counterpart: Side, base: Base | None, *, follower: bool) -> list[Step]:
     """The steps of one pair: at most one update per side, asks and parks per field, and what is agreed."""
+    if base is not None and base.skipped and policy.flow.exists == "skip":
+        return []
     left, right = (view.own, counterpart) if view.anchor == "left" else (counterpart, view.own)
     facts_only = follower and policy.flow.match.shared_key == "facts"
     compared = {key: shape for key, shape in policy.shapes.items() if shape.rule.when != "create"}
     shapes = {key: shape for key, shape in compared.items() if shape.reaches(follower=follower, facts_only=facts_only)}
     broken = {p.field: p for p in (*left.problems, *right.problems) if p.field is not None and p.field in shapes}
-    shapes = {key: shape for key, shape in shapes.items() if key not in broken}
+    left_out = {*broken, *left.unheld, *right.unheld}
+    shapes = {key: shape for key, shape in shapes.items() if key not in left_out}
     now = {
         key: Now(
             left=left.values.get(key),

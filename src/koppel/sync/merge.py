@@ -186,7 +186,10 @@ def _respelled(sent: Json, seen: Json) -> bool:
 
 def _one_moved(key: str, shape: Shape, now: Now, base: Base, out: Merged, *, moved: SideName) -> None:
     rule = shape.rule
-    if rule.owner in (moved, "newest", "ask", "union"):
+    ahead = _ahead(shape, now) if rule.owner in ("newest", "ask") else None
+    if ahead:
+        _write(key, shape, now, out, to=other(ahead), why="a status moves forward")
+    elif rule.owner in (moved, "newest", "ask", "union"):
         if rule.owner == "union":
             _union(key, shape, now, base, out)
         else:
@@ -213,7 +216,10 @@ def _first_contact(key: str, shape: Shape, now: Now, base: Base, out: Merged) ->
 
 def _by_owner(key: str, shape: Shape, now: Now, base: Base, out: Merged, *, why: str) -> None:
     owner = shape.rule.owner
-    if owner == "newest":
+    ahead = _ahead(shape, now) if owner in ("newest", "ask") else None
+    if ahead:
+        owner, why = ahead, f"{why}; a status moves forward"
+    elif owner == "newest":
         if now.left_at is None or now.right_at is None or abs(now.left_at - now.right_at) < NEWEST_MARGIN:
             _ask(key, now, out, f"{why}, and the stamps do not tell which is newer")
             return
@@ -239,6 +245,8 @@ def _write(key: str, shape: Shape, now: Now, out: Merged, *, to: SideName, why: 
             out.because[key] = "an empty value wipes nothing"
             return
         value = None
+    if shape.rule.forward and not wipe and _held_back(key, shape, now, out, value, now.on(to)):
+        return
     if not shape.may_write(to):
         out.agreed[key] = (now.left, now.right)
         out.differs.add(key)
@@ -246,6 +254,38 @@ def _write(key: str, shape: Shape, now: Now, out: Merged, *, to: SideName, why: 
         return
     out.to[to][key] = value
     out.because[key] = why
+
+
+def _held_back(key: str, shape: Shape, now: Now, out: Merged, value: Json, there: Json) -> bool:
+    """Whether the order of statuses keeps a value from being written over another: it would go back, or has no place in it."""
+    for each in (value, there):
+        if not is_blank(each) and _place(shape, each) is None:
+            _ask(key, now, out, f"{_say(each)} has no place in the order of statuses")
+            return True
+    place, reached = _place(shape, value), _place(shape, there)
+    if reached is None or (place is not None and place > reached):
+        return False
+    out.agreed[key] = (now.left, now.right)
+    out.because[key] = "a status only moves forward"
+    return True
+
+
+def _place(shape: Shape, value: Json) -> int | None:
+    """Where a status stands in the order of the rule, compared as the field is."""
+    if is_blank(value):
+        return None
+    order = shape.rule.forward
+    return next((place for place, known in enumerate(order) if shape.same(known, value)), None)
+
+
+def _ahead(shape: Shape, now: Now) -> SideName | None:
+    """The side whose status is further on; None where there is no order, or it does not tell."""
+    if not shape.rule.forward:
+        return None
+    left, right = _place(shape, now.left), _place(shape, now.right)
+    if left is None or right is None or left == right:
+        return None
+    return "left" if left > right else "right"
 
 
 def _union(key: str, shape: Shape, now: Now, base: Base, out: Merged) -> None:

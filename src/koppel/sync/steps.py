@@ -21,7 +21,8 @@ class Side(msgspec.Struct, frozen=True):
 
     `values`: by rule key, plain JSON, blanks as None. `digest` is the observation's. `excluded` says in words why the
     record is outside the flow's scope. `modified_at` is the vendor's stamp; `label` names the record for people.
-    `successor_known`: somebody who knows named the successor, it is no mere proposal.
+    `successor_known`: somebody who knows named the successor, it is no mere proposal. `unheld`: rules that are for other records
+    than this one, by key.
     """
 
     native: str
@@ -35,6 +36,7 @@ class Side(msgspec.Struct, frozen=True):
     modified_at: float | None = None
     successor: str | None = None
     successor_known: bool = False
+    unheld: tuple[str, ...] = ()
 
 
 class Linked(msgspec.Struct, frozen=True):

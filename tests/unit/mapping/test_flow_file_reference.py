@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from koppel.mapping import flow, paths, read, read_rules
+from koppel.mapping import flow, paths, read, read_conditions, read_rules
 from koppel.mapping.read import read_flow
 from koppel.mapping.transforms import TRANSFORMS
 
@@ -20,7 +20,8 @@ WORDS = {
     *read.TOP_KEYS,
     *read.SCOPE_KEYS,
     *read.TAKES,
-    *read.TESTS,
+    *read.CREATE_KEYS,
+    *read_conditions.TESTS,
     *read.MATCH_SECTION_KEYS,
     *read.RUN_KEYS,
     *read.BRAKE_KEYS,

@@ -15,7 +15,8 @@ from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
 from koppel.mapping.flow import Flow
 from koppel.mapping.read import read_flow
-from koppel.store import work
+from koppel.store import due, work
+from koppel.store.due import Due
 from koppel.store.store import Store, in_memory
 from koppel.store.vault import Vault
 from koppel.testing import toys
@@ -112,7 +113,10 @@ class TwoWay:
         return self.store.run(work.listed, "parked")
 
     def answer(self, number: int, value: Any) -> None:
+        item = self.store.run(work.get, number)
+        assert item is not None
         self.store.run(work.answer, number, value, by="mieke", at=self.now)
+        self.store.run(due.add, item.flow, [Due(item.side, item.native, "decided")], at=self.now)
 
     def silent(self) -> bool:
         """Running again writes nothing and asks nothing."""
