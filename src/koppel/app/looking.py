@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from koppel.app.explaining import why
 from koppel.app.numbers import read_numbers
 from koppel.app.running import Running
-from koppel.engine.explain import Explanation, explain
+from koppel.engine.explain import Explanation
 from koppel.model.problem import UsageError
 from koppel.model.values import Json, Ref
 from koppel.store import due, runs, streams, trail, work
@@ -91,8 +92,8 @@ class Looking(Running):
         return item
 
     def why(self, ref: str, field: str | None = None) -> Explanation:
-        """Why a record, or one of its fields, is as it is. `ref` = connection:resource:id; a KVK number alone is looked for on every left. Raises UsageError."""
-        return self.store.run(explain, self._ref(ref), field=field)
+        """Why a record, or one of its fields, is as it is, or why nothing happened to it. `ref` = connection:resource:id; a KVK number alone is looked for on every left. Raises UsageError."""
+        return why(self, self._ref(ref), field)
 
     def _ref(self, text: str) -> Ref:
         if ":" in text:

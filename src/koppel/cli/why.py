@@ -12,7 +12,9 @@ from koppel.cli.terminal import DONE, LEFT_OVER, Terminal, command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from koppel.engine.explain import Explanation, Reason
+    from koppel.engine.explain import Explanation
+    from koppel.engine.provenance import Provenance
+    from koppel.engine.reasons import Reason
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +30,8 @@ def why(
 ) -> int:
     """Tell why a record, or one field of it, is as it is.
 
-    Or why nothing happened to it. Exit code 1 when it was never seen.
+    Or why nothing happened to it: every reason has a code, the first is what stands in the way. Exit code 1 when it was
+    never seen.
 
     Example: koppel why 00100104 address
     """
@@ -44,7 +47,7 @@ def _human(told: Explanation, field: str | None) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from koppel.cli.render_plan import grid
-    from koppel.cli.words import field_name
+    from koppel.cli.words import field_name, shown
 
     about = f", field {field_name(field)}" if field else ""
     yield Text(f"{told.label} ({told.ref}){about}", "bold")
@@ -58,8 +61,19 @@ def _human(told: Explanation, field: str | None) -> Iterator[RenderableType]:
         for reason in told.history:
             table.add_row(str(reason.entry or ""), _signed(reason), _line(reason))
         yield table
+    if told.fields and field is None:
+        table = grid()
+        table.add_column("field now", ratio=3, overflow="fold")
+        table.add_column("left, right", ratio=5, overflow="fold")
+        table.add_column("why", ratio=6, overflow="fold")
+        for now in told.fields:
+            same = now.left == now.right
+            values = shown(now.left) if same else f"{shown(now.left)}\n{shown(now.right)}"
+            table.add_row(field_name(now.field), values, f"{now.text}\n{_source(now.origin)}".strip())
+        yield table
     for reason in told.open:
-        yield Text(f"Now: {_line(reason)}", "yellow")
+        where = f"{reason.flow}: " if reason.flow else ""
+        yield Text(f"Now: {where}{_line(reason)}" + (f" [{reason.code}]" if reason.code else ""), "yellow")
     if not told.history and not told.open:
         yield "Nothing is recorded about it."
 
@@ -77,5 +91,47 @@ def _line(reason: Reason) -> str:
         return reason.text
     change = f"{field_name(reason.field)}"
     if reason.before is not None or reason.after is not None:
-        change += f": {shown(reason.before)} → {shown(reason.after)}"
-    return f"{change}\n{reason.text}"
+        change += (
+            f": {shown(reason.before)} → {shown(reason.after)}"
+            if reason.before != reason.after
+            else f": {shown(reason.after)}"
+        )
+    return "\n".join(part for part in (change, reason.text, _source(reason.origin), _receipt(reason)) if part)
+
+
+def _source(origin: Provenance | None) -> str:
+    """Observation and rule: where the value was seen, and what made it stand."""
+    from koppel.cli.words import when
+
+    if origin is None:
+        return ""
+    if origin.person:
+        by = f"decided by {origin.person}" + (f" (no. {origin.ask})" if origin.ask else "")
+    else:
+        said = ", ".join(f"{name} = {value}" for name, value in origin.rule.items())
+        by = f"rule {said}" if said else ""
+    if origin.source == "flow":
+        seen = "a constant of the flow"
+    elif origin.ref:
+        version = f", version {origin.version}" if origin.version else ""
+        seen = f"{'both sides; ' if origin.source == 'both' else ''}from {origin.ref}{version}"
+        seen += f", seen {when(origin.seen_at)}" if origin.seen_at is not None else ""
+    else:
+        seen = ""
+    run = f"run {origin.run}" if origin.run else ""
+    return "; ".join(part for part in (seen, by, run) if part)
+
+
+def _receipt(reason: Reason) -> str:
+    """Operation and receipt: by which id it travelled, and how its arrival is known."""
+    known = {
+        "reply": "the vendor confirmed it",
+        "probe": "its reply was lost; it was found to have arrived",
+        "refused": "",
+    }
+    details = reason.details
+    if not details.get("op"):
+        return ""
+    said = known.get(str(details.get("receipt")), "")
+    version = f" as version {details['version']}" if details.get("version") else ""
+    return f"operation {details['op']}" + (f": {said}{version}" if said else "")

@@ -1,34 +1,37 @@
-"""Why does this field show this value, or why did nothing happen: answered from the trail and the store, without a call."""
+"""Why does this field show this value, or why did nothing happen: answered from the trail and the store, without a call.
+
+The chain of what happened is observation → rule → policy → operation → receipt, one link of it per field and entry; what did
+not happen is asked of the decision itself (`why_not`, `why_field`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import msgspec
 
+from koppel.engine import provenance
+from koppel.engine.frame import Frame, make_frame
 from koppel.engine.noticed import named
+from koppel.engine.ports import Ports
+from koppel.engine.reasons import Reason, code_of
+from koppel.engine.why_field import FieldNow
+from koppel.engine.why_not import why_not
+from koppel.mapping.flow import Flow, SideName
+from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.values import Json, Ref
-from koppel.store import intents, observations, streams, subjects, trail, work
-from koppel.store.observations import Observation
+from koppel.store import observations, streams, subjects, suppression, trail
 from koppel.store.sql import Db
+from koppel.store.streams import Stream
 from koppel.store.trail import Recorded
-from koppel.store.work import Item
 
-
-class Reason(msgspec.Struct, frozen=True):
-    """One line of an explanation: when, what, who, and the trail entry that says so (0: the store's present state)."""
-
-    at: float | None
-    text: str
-    entry: int = 0
-    actor: str = ""
-    field: str = ""
-    before: Json = None
-    after: Json = None
+SIDES: tuple[SideName, SideName] = ("left", "right")
+_LATE = 10_000  # entries of the trail looked through for a record that belongs to nothing
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """All there is to say about a record, or one field of it: its members, its history, what is open."""
+    """All there is to say about a record, or one field of it: its members, its history, its fields, what stands in the way
+    (`open`: the first of a flow is what would have to change)."""
 
     ref: str
     label: str
@@ -36,105 +39,183 @@ class Explanation(msgspec.Struct, frozen=True):
     members: tuple[str, ...]
     history: tuple[Reason, ...]
     open: tuple[Reason, ...]
+    fields: tuple[FieldNow, ...] = ()
 
 
-def explain(db: Db, ref: Ref, *, field: str | None, entity: str = "company") -> Explanation:
-    """Explain a record. `field` narrows it to one field (a rule key such as `address`)."""
+def explain(
+    ports: Ports,
+    flows: Mapping[str, Flow],
+    ref: Ref,
+    *,
+    field: str | None = None,
+    transforms: Mapping[str, Transform] = TRANSFORMS,
+    broken: Mapping[str, str] | None = None,
+) -> Explanation:
+    """Explain a record, in every flow that reads or writes it. `field` narrows it to one field (a rule key such as `address`);
+    `broken` names flows whose connections cannot be opened, and why."""
+    touching: dict[str, SideName] = {
+        name: side for name, flow in flows.items() if (side := _side_of(flow, ref)) is not None
+    }
+    frames = {
+        name: make_frame(ports, flows[name], transforms=transforms) for name in touching if name not in (broken or {})
+    }
+    entity = next((flows[name].entity for name in touching), "company")
+    return ports.store.run(_explained, ref, touching, frames, field, entity, ports.clock.now(), broken or {})
+
+
+def _side_of(flow: Flow, ref: Ref) -> SideName | None:
+    return next((side for side in SIDES if str(flow.endpoint(side)) == f"{ref.connection}:{ref.resource}"), None)
+
+
+def _explained(
+    db: Db,
+    ref: Ref,
+    touching: Mapping[str, SideName],
+    frames: Mapping[str, Frame],
+    field: str | None,
+    entity: str,
+    now: float,
+    broken: Mapping[str, str],
+) -> Explanation:
     stream = next((s for s in streams.every(db) if s.connection == ref.connection and s.resource == ref.resource), None)
     if stream is None:
-        return Explanation(
-            str(ref),
-            ref.native,
-            False,
-            (),
-            (),
-            (Reason(None, f"nothing of {ref.connection}:{ref.resource} has been read yet"),),
-        )
-    seen = observations.load(db, stream.id, [ref.native], entity=entity).get(ref.native)
+        nothing = Reason(None, f"nothing of {ref.connection}:{ref.resource} has been read yet", code="not_read")
+        return Explanation(str(ref), ref.native, False, (), (), (nothing,))
+    hidden = bool(suppression.hidden_among(db, stream.id, [ref.native]))
+    seen = None if hidden else observations.load(db, stream.id, [ref.native], entity=entity).get(ref.native)
+    members, history = ([], []) if hidden else _history(db, ref, stream, field)
+    reasons: list[Reason] = []
+    told: list[FieldNow] = []
+    for name, side in touching.items():
+        if name not in frames:
+            reasons.append(Reason(None, broken[name], code="set_up", flow=name))
+            continue
+        frame = frames[name]
+        key = _rule_key(frame, field)
+        if field is not None and key is None:
+            known: list[Json] = [*frame.policy.shapes]
+            text = f"the flow does not name the field {field}: it is never touched"
+            reasons.append(Reason(None, text, field=field, code="not_in_flow", flow=name, details={"fields": known}))
+            continue
+        why, fields = why_not(db, frame, side, ref.native, field=key, now=now)
+        reasons += [r for r in why if key is None or _concerns(r.field, key)]
+        told += fields
+        reasons += [_field_reason(one) for one in fields if key is not None]
+    if not touching:
+        reasons.append(Reason(None, f"no flow of this workspace reads or writes {stream.name}", code="no_flow"))
+    label = named(seen.record if seen else None, ref.native)
+    return Explanation(str(ref), label, seen is not None, tuple(members), tuple(history), tuple(reasons), tuple(told))
+
+
+def _rule_key(frame: Frame, field: str | None) -> str | None:
+    """The rule a typed field means: its key, or a vendor's own field by name."""
+    if field is None or field in frame.policy.shapes:
+        return field
+    return next((key for key in frame.policy.shapes if key in (f"left:{field}", f"right:{field}")), None)
+
+
+def _concerns(field: str, key: str) -> bool:
+    """Whether a reason about a field (or "<right id> field") or about the whole record concerns this field."""
+    name = field.rpartition(" ")[2]
+    return name in ("", key, "missing", "scope")
+
+
+def _field_reason(now: FieldNow) -> Reason:
+    return Reason(
+        now.at,
+        now.text,
+        now.origin.entry if now.origin else 0,
+        field=now.field,
+        before=now.left,
+        after=now.right,
+        code=now.code,
+        flow=now.flow,
+        details={**now.details, "left": now.left, "right": now.right, "agreed": list(now.agreed), "rule": now.rule},
+        origin=now.origin,
+    )
+
+
+# --- what happened ------------------------------------------------------------------------------------------------------
+
+
+def _history(db: Db, ref: Ref, stream: Stream, field: str | None) -> tuple[list[str], list[Reason]]:
     member = subjects.of_records(db, stream.id, [ref.native]).get(ref.native)
     members: list[str] = []
-    history: list[Reason] = []
-    related = [(stream.id, ref.native)]
     if member is not None:
         for other in streams.every(db):
-            for one in subjects.of_subjects(db, other.id, [member.subject]).get(member.subject, []):
-                members.append(f"{other.name}:{one.native} ({one.role}; {one.why})")
-                related.append((other.id, one.native))
-        entries = trail.read(db, subject=member.subject, limit=10_000)
+            mates = subjects.of_subjects(db, other.id, [member.subject]).get(member.subject, [])
+            members += [f"{other.name}:{one.native} ({one.role}; {one.why})" for one in mates]
+        entries = trail.read(db, subject=member.subject, limit=_LATE)
     else:
         entries = [
             entry
-            for entry in trail.read(db, limit=10_000, newest_first=True)
+            for entry in trail.read(db, limit=_LATE, newest_first=True)
             if entry.data and str(ref) in (entry.data.get("left"), entry.data.get("right"))
         ][::-1]
-    for entry in entries:
-        history += _told(entry, ref if member is None else None, field)
-    now = _present(db, ref, seen, linked=member is not None, related=related, field=field)
-    label = named(seen.record if seen else None, ref.native)
-    return Explanation(str(ref), label, seen is not None, tuple(members), tuple(history), tuple(now))
+    return members, [reason for entry in entries for reason in _told(entry, field)]
 
 
-def _told(entry: Recorded, only: Ref | None, field: str | None) -> list[Reason]:
+def _told(entry: Recorded, field: str | None) -> list[Reason]:
     data = entry.data
     if data is None:
-        return [Reason(entry.at, f"{entry.kind} (the details were erased)", entry.seq, entry.actor)]
-    _ = only
-    target = data.get(data.get("target", ""), "")
+        return [Reason(entry.at, f"{entry.kind} (the details were erased)", entry.seq, entry.actor, code=entry.kind)]
+    target, flow = data.get(data.get("target", ""), ""), str(data.get("flow", ""))
     told: list[Reason] = []
     for name, change in data.get("fields", {}).items():
-        if field in (None, name):
+        if field in (None, name) or name.endswith(f":{field}"):
+            because = change.get("because") or ("given at creation" if entry.kind == "created" else "")
             told.append(
                 Reason(
                     entry.at,
-                    f"{entry.kind} {target}: {change.get('because') or 'given at creation'}",
+                    f"{entry.kind} {target}{f': {because}' if because else ''}",
                     entry.seq,
                     entry.actor,
                     name,
                     change.get("before"),
                     change.get("after"),
+                    code_of(str(change.get("because") or "")) or entry.kind,
+                    flow,
+                    _operation(entry),
+                    provenance.read(entry, name),
+                )
+            )
+    for name, both in {**data.get("agreed", {}), **data.get("kept", {})}.items():
+        if field == name or (field is None and name in data.get("kept", {})):
+            note = str(data.get("notes", {}).get(name) or data.get("because") or "both sides show the same")
+            told.append(
+                Reason(
+                    entry.at,
+                    f"{entry.kind}: {note}",
+                    entry.seq,
+                    entry.actor,
+                    name,
+                    both[0],
+                    both[-1],
+                    code_of(note) or entry.kind,
+                    flow,
+                    origin=provenance.read(entry, name),
                 )
             )
     if not told and (
         field is None
-        or field in data.get("kept", {})
         or (data.get("problem") or {}).get("field") == field
-        or not data.get("fields")
+        or not (data.get("fields") or data.get("agreed"))
     ):
-        why = data.get("because") or (data.get("problem") or {}).get("text") or ""
-        told.append(Reason(entry.at, f"{entry.kind} {target}{f': {why}' if why else ''}", entry.seq, entry.actor))
+        why = data.get("because") or (data.get("problem") or {}).get("text") or data.get("question") or ""
+        text = f"{entry.kind} {target}{f': {why}' if why else ''}"
+        told.append(
+            Reason(entry.at, text, entry.seq, entry.actor, code=entry.kind, flow=flow, details=_operation(entry))
+        )
     return told
 
 
-def _present(
-    db: Db, ref: Ref, seen: Observation | None, *, linked: bool, related: Sequence[tuple[int, str]], field: str | None
-) -> list[Reason]:
-    now: list[Reason] = []
-    if seen is None:
-        now.append(Reason(None, f"{ref} was never seen: it was not taken in, or does not exist"))
-    elif seen.gone:
-        now.append(Reason(seen.seen_at, "it is gone there"))
-    elif not linked:
-        now.append(
-            Reason(
-                seen.seen_at,
-                "it is known but linked to nothing: no flow took it in, it is outside every scope, or a question about it is open",
-            )
-        )
-    natives = {native for _, native in related}
-    for which in ("ask", "parked"):
-        items = [item for item in work.listed(db, which) if item.native in natives]
-        now += [_open(item) for item in items if field is None or item.field in ("", field)]
-    now += [
-        Reason(
-            intent.sent_at,
-            f"an operation ({intent.kind}) of run {intent.run} is in doubt: its reply was lost; it is asked what became of it before anything else is done",
-        )
-        for intent in intents.everything(db)
-        if intent.source_native in natives or intent.target_native in natives
-    ]
-    return now
-
-
-def _open(item: Item) -> Reason:
-    kind = "waiting for a decision" if item.list == "ask" else "parked"
-    return Reason(item.opened_at, f"{kind} (no. {item.id}): {item.body.get('text', '')}", 0, "", item.field)
+def _operation(entry: Recorded) -> dict[str, Json]:
+    """The operation and its receipt: by which id it travelled, and how we know that it arrived."""
+    data = entry.data or {}
+    if entry.op is None:
+        return {}
+    receipt = "probe" if data.get("by_probe") else "refused" if entry.kind == "refused" else "reply"
+    told: dict[str, Json] = {"op": entry.op, "run": entry.run, "receipt": receipt}
+    if data.get("receipt"):
+        told["version"] = data["receipt"]
+    return told

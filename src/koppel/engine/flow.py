@@ -26,6 +26,7 @@ from koppel.engine.settle import UNLINKED, Hand, anchor_of, anchor_side, keep_st
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import KoppelError, RetryLater, UsageError
+from koppel.model.values import Json
 from koppel.store import due, flows, intents, runs, subjects, work
 from koppel.store.due import Due
 from koppel.store.flows import Position
@@ -314,12 +315,18 @@ class _Rounds:
             state=result.state,
             counts=result.counts
             | {"calls": result.calls}
-            | ({} if self.back_at is None else {"back_at": self.back_at}),
+            | ({} if self.back_at is None else {"back_at": self.back_at})
+            | self._held_by(),
             message=result.message,
             at=self.ports.clock.now(),
         )
         await self.ports.point("run ended")
         return result
+
+    def _held_by(self) -> dict[str, Json]:
+        """The brake that held the run: `why` names it to whoever asks about a record that waits."""
+        guard = self.first.guard if self.first and self.state == "stopped" and self.stored is None else None
+        return {"brake": guard.override} if guard else {}
 
     async def broken(self, error: BaseException) -> Result:
         """Close a run that a limit, a dead sign-in or a wrong set-up ended; what was done stays done."""

@@ -165,7 +165,8 @@ def _owner_side(rule: Mapping[str, Json]) -> str:
 
 
 def _from_side(told: Provenance, data: Mapping[str, Json], side: str) -> Provenance:
-    seen = data.get("seen", {}).get(side, {})
+    said = data.get("seen", {})
+    seen = said.get(side, {}) if isinstance(said, dict) else {}  # what was noticed names its record there
     return msgspec.structs.replace(
         told,
         source="record",

@@ -614,9 +614,10 @@ def _settle_done(
         else subject_of(db, frame, left, right)
     )
     kind = {"create": "created", "update": "updated", "archive": "archived"}[step.kind]
-    entry = record(
-        db, frame, hand, kind, done, subject=subject, op=receipt.op, extra={"by_probe": True} if probed else None
-    )
+    extra: dict[str, Json] = {"by_probe": True} if probed else {}
+    if receipt.item is not None and receipt.item.version:
+        extra["receipt"] = receipt.item.version
+    entry = record(db, frame, hand, kind, done, subject=subject, op=receipt.op, extra=extra)
     if step.kind == "archive":  # its counterpart is gone and it is out of use: there is no pair any more
         _part(db, frame, left, right, subject)
         if step.field == MARK:

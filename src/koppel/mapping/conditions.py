@@ -21,8 +21,13 @@ def holds(conditions: Iterable[Condition], record: Record) -> bool:
 
 def reason(conditions: Iterable[Condition], record: Record) -> str | None:
     """Why the record takes no part, naming the first condition it does not meet; None when it meets them all."""
-    failed = next((condition for condition in conditions if not _holds(condition, record)), None)
+    failed = unmet(conditions, record)
     return None if failed is None else _why(failed, record)
+
+
+def unmet(conditions: Iterable[Condition], record: Record) -> Condition | None:
+    """The first condition the record does not meet."""
+    return next((condition for condition in conditions if not _holds(condition, record)), None)
 
 
 def wanted(condition: Condition) -> str:

@@ -195,7 +195,8 @@ def _one_moved(key: str, shape: Shape, now: Now, base: Base, out: Merged, *, mov
         else:
             _write(key, shape, now, out, to=other(moved), why=f"{moved} changed")
     elif rule.drift == "leave":
-        out.agreed[key] = (now.left, now.right)  # an edit the owner did not make is left alone
+        out.agreed[key] = (now.left, now.right)
+        out.because[key] = "an edit the owner did not make is left alone"
     else:
         _write(key, shape, now, out, to=moved, why=f"changed on the {moved}; the {rule.owner} owns it")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from koppel.engine.plan import Plan
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, RunRules
+from koppel.model.can import Field
 from koppel.model.values import Json
 from koppel.store import due, trail, work
 from koppel.store.due import Due
@@ -58,6 +60,10 @@ class _Wire:
             desk.lose_after -= 1
             return NoReply("lost on the way back")
         return reply
+
+
+def _fixed(fields: tuple[Field, ...], paths: tuple[str, ...]) -> tuple[Field, ...]:
+    return tuple(replace(field, writable="never") if field.path in paths else field for field in fields)
 
 
 class ToyDesk:
@@ -104,6 +110,14 @@ class ToyDesk:
     def edit_flow(self, *rules: FieldRule, **given: Any) -> None:
         """The customer edits the flow."""
         self.flow = self.make_flow(*(rules or self.flow.fields), **given)
+
+    def without(self, side: str, *paths: str) -> None:
+        """From now on these fields cannot be written on that side; without paths all can."""
+        known = self.ports.connections[side]
+        system = toys.LEDGER_SYSTEM if side == "left" else toys.TILL_SYSTEM
+        resources = tuple(replace(r, can=replace(r.can, fields=_fixed(r.can.fields, paths))) for r in system.resources)
+        made = replace(known, system=replace(system, resources=resources))
+        self.ports.connections = {**self.ports.connections, side: made}
 
     # --- people and time ----------------------------------------------------------------------------------------------
 
