@@ -59,6 +59,8 @@ CODES: dict[str, str] = {
     "counterpart_out_of_scope": "its counterpart is outside the flow's scope",
     "no_key": "it carries none of the keys the flow matches on",
     "no_match": "nobody on the other side carries its keys, and the flow makes no record there",
+    "apart": "a person held it apart from the record that carries its key",
+    "follows": "another record that carries its key is decided about first",
     "other_side_unread": "the other side has not been read or asked yet",
     "unseen_counterpart": "its counterpart was made, and has not shown itself yet",
     "linked": "it is linked, and nothing is left to do",

@@ -234,7 +234,14 @@ def _view(db: Db, frame: Frame, view: View, side: SideName) -> tuple[list[Reason
     if isinstance(decided, Need):
         text = "the other side has not been read or asked for its keys yet"
         return [*reasons, Reason(None, text, code="other_side_unread", flow=flow)], []
-    if not decided and not view.linked and not view.waiting and not view.own.gone:
+    if view.follows:
+        text = "another record that carries its key is decided about first; it goes along"
+        reasons.append(Reason(None, text, code="follows", flow=flow))
+    apart = next((candidate for candidate in view.candidates if candidate.apart), None)
+    if not decided and not view.linked and apart is not None:
+        text = f"{apart.side.label} carries its key, but a person held them apart ({apart.apart})"
+        reasons.append(Reason(None, text, code="apart", flow=flow, details={"with": apart.side.native}))
+    elif not decided and not view.linked and not view.waiting and not view.own.gone and not view.follows:
         reasons.append(_unmatched(frame, view.anchor, view.own.keys))
     return reasons, [step for step in decided if step.kind not in ("refuse", "agree")]
 
