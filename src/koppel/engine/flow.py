@@ -235,6 +235,11 @@ class _Rounds:
         await self._do(first)
         if self.total.unknown:
             await self._wait_for_doubt()
+        refused = [p for p in first if p.id in self.total.refusals]
+        asked = await self.ports.store.tx(
+            undo.ask_about, self.frame, Hand(*self.hand, self.ports.clock.now()), refused, stored.undo_of
+        )
+        self.total.done["ask"] += asked
         undone = await self.ports.store.tx(undo.not_done, first, stored)
         late = {p.id for p in undone} & {p.id for p in wanted}
         about = {

@@ -17,7 +17,7 @@ from koppel.engine.frame import Frame, refresh
 from koppel.engine.one_pass import Options, Pass
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
-from koppel.engine.settle import anchor_of, anchor_side, paired
+from koppel.engine.settle import Hand, anchor_of, anchor_side, paired, settle_quietly
 from koppel.engine.undone import Done, Standings, done_by
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
@@ -26,7 +26,7 @@ from koppel.store import observations, runs, work
 from koppel.store.sql import Db
 from koppel.sync.decide import Policy
 from koppel.sync.steps import WRITES, Step
-from koppel.sync.undo import CODES, undo
+from koppel.sync.undo import CODES, refused, undo
 
 SIDES: tuple[SideName, SideName] = ("left", "right")
 
@@ -146,3 +146,17 @@ def in_order(chosen: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
 def not_done(db: Db, planned: Sequence[Planned], stored: Plan) -> list[Planned]:
     """Those writes of which the trail knows nothing: refused, in doubt, or their record moved at the last moment."""
     return [p for p in planned if p.step.kind in WRITES and not _written(db, p, stored.made_at)]
+
+
+def ask_about(db: Db, frame: Frame, hand: Hand, planned: Sequence[Planned], run: int) -> int:
+    """Turn what the vendor refused of an undo into questions that stay, instead of parked items that the flow's next look at
+    the record would close; returns how many."""
+    asked = 0
+    for p in planned:
+        ops = {op.op for op in p.operations}
+        items = work.about(db, frame.flow.id, anchor_side(p.step), [anchor_of(p.step)])
+        parked = [item for item in items if item.list == "parked" and item.op in ops]
+        why = str(parked[0].body.get("text", "")) if parked else "the vendor refused it"
+        asked += sum(settle_quietly(db, frame, hand, step) for step in refused(run, p.step, why))
+        work.close(db, [item.id for item in parked], by=hand.actor, at=hand.at)
+    return asked

@@ -401,6 +401,33 @@ def _stands(at_work: _Undoing, stands: SideName) -> list[Step]:
     return steps
 
 
+def refused(run: int, step: Step, why: str) -> list[Step]:
+    """What is asked when the vendor did not take a step of an undo: nothing of it is forgotten, and it can be tried again."""
+
+    def ask(code: str, about: str, text: str, again: dict[str, Json]) -> Step:
+        problem = Problem(code, f"undo of run {run}: {text}: {why}")
+        choices: tuple[dict[str, Json], ...] = (again, {"answer": LEAVE})
+        return msgspec.structs.replace(
+            step, kind="ask", values={}, before={}, because={}, field=about, problem=problem, choices=choices
+        )
+
+    if step.kind == "archive":
+        return [ask(CREATED, f"{MARK} {run}", "what the run made was not archived", {"answer": ARCHIVE})]
+    return [
+        _with(
+            ask(
+                FIELD,
+                f"{MARK} {run} {step.side} {key}",
+                f"{key} was not written back",
+                {"answer": BEFORE, "value": value},
+            ),
+            {key: value},
+            {key: step.before.get(key)},
+        )
+        for key, value in step.values.items()
+    ]
+
+
 def without(steps: list[Step], keys: set[tuple[str | None, str | None, str]]) -> list[Step]:
     """Ordinary steps without the fields that a person's answer decides in the same plan: (left, right, key)."""
     kept: list[Step] = []

@@ -274,6 +274,26 @@ def test_a_value_the_vendor_does_not_take_back_is_parked_and_not_fought_over(sid
     assert sides.writes() == writes
 
 
+def test_what_the_vendor_refuses_to_take_back_is_asked_and_can_be_tried_again(sides: TwoSides) -> None:
+    _left, right = sides.both()
+    sides.till.edit(right, {"title": "nee: mag niet"})  # people may type what the API refuses
+    run = sides.sync().run
+    result = sides.undo(run)
+    assert result.counts["refused_by_vendor"] == 1
+    assert [p.step.kind for p in result.moved] == ["unlink"]  # the pair is taken apart when its values are back
+    sides.settled()
+    assert sides.parked() == []
+    (item,) = sides.asks()
+    assert "ongeldige waarde" in item.body["text"]
+    assert [choice["answer"] for choice in item.body["choices"]] == ["before", "leave"]
+    sides.till.refuses = lambda _fields: None
+    sides.answer("before")
+    sides.sync()
+    assert sides.till.rows[right]["title"] == "nee: mag niet"
+    silent(sides)
+    assert sides.asks() == []
+
+
 def test_everything_both_sides_held_is_taken_apart_again(sides: TwoSides) -> None:
     left, right = sides.both()
     sides.ledger.edit(left, {"codes": [{"code": "10001"}]})
