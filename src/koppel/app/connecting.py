@@ -23,7 +23,7 @@ from koppel.model.problem import SetupError, UsageError
 from koppel.model.values import Json, Ref
 from koppel.runtime import doctor
 from koppel.runtime.doctor import Examined
-from koppel.store import secrets
+from koppel.store import secrets, streams, suppression
 from koppel.systems import registry
 from koppel.systems.spi import Absent, MailedCode, Query, Unknown
 
@@ -199,9 +199,13 @@ class Connecting(Opened):
                 raise as_error(name, answer.problem)
             if isinstance(answer, Absent):
                 return ()
-            return tuple(
-                hit(Ref(name, resource.name, item.native), resource.decode(site, item).record) for item in answer.items
-            )
+            records = {item.native: resource.decode(site, item).record for item in answer.items}
+            keys = {native: record.entity.match_keys() for native, record in records.items()}
+            stream = await ports.store.tx(streams.number, name, resource.name)
+            out = await ports.store.tx(suppression.left_out, stream, keys)
+            if out:
+                self.tell(f"{len(out)} left out, of erased or restricted people")
+            return tuple(hit(Ref(name, resource.name, n), record) for n, record in records.items() if n not in out)
 
         return self.with_ports(asked)
 

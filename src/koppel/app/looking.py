@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from koppel.app.explaining import why
 from koppel.app.numbers import read_numbers
 from koppel.app.running import Running
 from koppel.engine.explain import Explanation
 from koppel.model.problem import UsageError
 from koppel.model.values import Json, Ref
-from koppel.store import due, runs, streams, trail, work
+from koppel.store import due, runs, streams, suppression, trail, work
 from koppel.store.due import Due
 from koppel.store.trail import Broken, Head, Recorded
 
@@ -30,8 +32,14 @@ class Looking(Running):
         return found
 
     def log(self, *, run: int | None = None, limit: int = 50, newest_first: bool = True) -> list[Recorded]:
-        """Entries of the trail."""
-        return self.store.run(trail.read, run=run, limit=limit, newest_first=newest_first)
+        """Entries of the trail; those of restricted people without what they say."""
+        entries = self.store.run(trail.read, run=run, limit=limit, newest_first=newest_first)
+        hidden = self.store.run(suppression.hidden_subjects)
+        return (
+            [msgspec.structs.replace(e, data=None) if e.subject in hidden else e for e in entries]
+            if hidden
+            else entries
+        )
 
     def parked(self, *, flow: str | None = None) -> list[work.Item]:
         """What could not be done."""
@@ -93,7 +101,14 @@ class Looking(Running):
 
     def why(self, ref: str, field: str | None = None) -> Explanation:
         """Why a record, or one of its fields, is as it is, or why nothing happened to it. `ref` = connection:resource:id; a KVK number alone is looked for on every left. Raises UsageError."""
-        return why(self, self._ref(ref), field)
+        about = self._ref(ref)
+        stream = self.store.run(streams.number, about.connection, about.resource)
+        if self.store.run(suppression.hidden_among, stream, [about.native]):
+            raise UsageError(
+                f"{about} is restricted: it is only kept, and not shown.",
+                remedy="koppel privacy list tells until when; koppel privacy export shows it to the person it is of.",
+            )
+        return why(self, about, field)
 
     def _ref(self, text: str) -> Ref:
         if ":" in text:

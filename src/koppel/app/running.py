@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from koppel.app import privacy
 from koppel.app.flow_files import connections_of
 from koppel.app.flows import Flows
 from koppel.app.numbers import read_numbers
@@ -180,9 +181,16 @@ class Running(Flows):
                 await self._alert(ports, result.state, flow, KoppelError(result.message), about=f"flow {flow.id}")
             else:
                 await self._recovered(ports, flow)
+            self._sweep(ports.clock.now())
             return result
 
         return self.with_ports(guarded)
+
+    def _sweep(self, at: float) -> None:
+        """Once a day a run takes away what is over by [retention]."""
+        swept = privacy.sweep_daily(self, at=at)
+        if swept is not None and swept.anything:
+            self.tell(f"By [retention], taken away: {privacy.said(swept)}.")
 
     async def _alert(self, ports: Ports, kind: str, flow: Flow, error: KoppelError, *, about: str) -> None:
         """Tell people at once, and once: the same trouble is no news at the next run."""

@@ -32,6 +32,7 @@ from koppel.cli import (
     new_system,
     parked,
     plan,
+    privacy,
     promote,
     runs,
     sandbox,
@@ -79,7 +80,7 @@ First steps:
 
 ORDER = (
     "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "why",
-    "audit", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
+    "audit", "privacy", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
 
@@ -187,7 +188,7 @@ def options(
 
 
 for part in (
-    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, work, runs, log, undo, parked, unmapped, asks, why, audit, promote, simulate, torture,
+    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, work, runs, log, undo, parked, unmapped, asks, why, audit, privacy, promote, simulate, torture,
     sandbox, new_system, demo, version,
 ):  # fmt: skip
     part.register(app)

@@ -11,6 +11,11 @@ system = "kvk"
 [connections.books-nl]
 system = "exact"
 division = 123456
+
+[retention]
+technical_days = 90                          # records that belong to nothing, closed work items, what runs said
+personal_months = 12                         # people without documents, after they were unlinked or gone
+trail_years = 7                              # at least 7, the years a firm's books must be kept
 """
 
 from __future__ import annotations
@@ -26,8 +31,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from koppel.config.retention import read_retention
 from koppel.model.problem import SetupError, UsageError
 from koppel.model.values import Json
+from koppel.store.retention import Retention
 from koppel.systems import registry
 
 FILE = "koppel.toml"
@@ -55,6 +62,7 @@ class Config(msgspec.Struct, frozen=True):
     connections: dict[str, ConnectionConfig]
     on_alert: str | None = None
     clock: str | None = None
+    retention: Retention = Retention()
 
     @property
     def path(self) -> Path:
@@ -83,7 +91,7 @@ def read_config(folder: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SetupError(f"{file}: {error}.", remedy="Mend the file.") from None
     workspace = _table(document, "workspace", file)
-    _only(document, {"workspace", "connections"}, file, "")
+    _only(document, {"workspace", "connections", "retention"}, file, "")
     _only(workspace, {"name", "database", "on_alert", "clock"}, file, "workspace.")
     connections = {
         name: _connection(name, entry, file) for name, entry in _table(document, "connections", file).items()
@@ -102,6 +110,7 @@ def read_config(folder: Path) -> Config:
         connections,
         workspace.get("on_alert"),
         clock,
+        read_retention(_table(document, "retention", file), file),
     )
 
 

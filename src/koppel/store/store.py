@@ -131,7 +131,9 @@ class Store:
                     raw.execute("vacuum")
                     raw.execute("pragma wal_checkpoint(truncate)")
                 else:
-                    connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("vacuum full subjects")
+                    free = connection.execution_options(isolation_level="AUTOCOMMIT")
+                    for table in metadata.tables:
+                        free.exec_driver_sql(f"vacuum full {table}")
 
         if self._thread is None:
             rewrite()

@@ -56,6 +56,11 @@ def ensure(db: Db, connection: str, resource: str) -> Stream:
     return _stream(row)
 
 
+def number(db: Db, connection: str, resource: str) -> int:
+    """The number of a stream; 0, which none has, when nothing of it was ever read."""
+    return db.scalar("select id from streams where connection = :c and resource = :r", c=connection, r=resource) or 0
+
+
 def get(db: Db, stream: int) -> Stream:
     """The stream with that number. Raises KeyError."""
     row = db.one(f"select {_COLUMNS} from streams where id = :i", i=stream)

@@ -17,8 +17,8 @@ from koppel.store.sql import Db, as_list, as_rows
 
 State = Literal["erased", "restricted", "lifted"]
 # Keys that mean the same person wherever they turn up. A vendor's own code means something in its own account only, where
-# the record's id is known anyway.
-PERSONAL_KEYS = frozenset({"kvk", "branch", "vat", "rsin", "email_surname", "email_postcode"})
+# the record's id is known anyway; an e-mail address with a postcode is often a family's.
+PERSONAL_KEYS = frozenset({"kvk", "branch", "vat", "rsin", "email_surname"})
 NATIVE = "native"
 
 

@@ -2,28 +2,32 @@
 
 Each entry's hash covers its place, time, actor, run, operation, kind, subject and the commitment to its encrypted payload,
 and the hash before it. Payloads are sealed under the subject's key (subjectless ones under the workspace's): destroying a
-subject's key makes its payloads unreadable and leaves the chain valid. A cut-off tail can only be noticed against an
-exported head (`audit head`): export it.
+subject's key makes its payloads unreadable and leaves the chain valid. Payloads may also be cleared (a retention ended, an
+entry without a subject named somebody who was erased): a later entry says which, and an empty payload nobody recorded is
+noticed. A cut-off tail can only be noticed against an exported head (`audit head`): export it.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import exc
 
+from koppel.model.problem import SetupError
 from koppel.model.values import Json
 from koppel.store import subjects
-from koppel.store.sql import Db, as_rows
+from koppel.store.sql import Db, as_list, as_rows
 from koppel.store.vault import canonical, seal_under, unseal_under
 
 VERSION = 1
+CLEARED = "cleared"  # the kind of entry that says which payloads were taken away
 GENESIS = "0" * 64
+_NOTHING = sha256(b"").hexdigest()
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -118,6 +122,8 @@ def verify(db: Db, *, against: Head | None = None) -> Broken | None:
     """Walk the chain; None when it holds. `against` is an exported head: the chain must pass through it, so a cut-off or
     rewritten past is noticed."""
     last, expected = GENESIS, 0
+    empty: list[int] = []
+    cleared: set[int] = set()
     for row in _entries(db):
         expected += 1
         if row is None:
@@ -125,19 +131,64 @@ def verify(db: Db, *, against: Head | None = None) -> Broken | None:
         seq, *told, data, commitment, stored = row
         if seq != expected:
             return Broken(expected, f"entry {expected} is missing" if seq > expected else f"there is an entry {seq}")
-        if not isinstance(data, str) or sha256(data.encode()).hexdigest() != commitment:
+        if data == "" and commitment != _NOTHING:
+            empty.append(seq)
+        elif not isinstance(data, str) or sha256(data.encode()).hexdigest() != commitment:
             return Broken(seq, f"entry {seq}: its payload was altered")
+        elif told[5] == CLEARED and data and told[6] is None:
+            cleared |= _numbers(db, data)
         last = _link(last, seq, told, commitment)
         if last != stored:
             return Broken(seq, f"entry {seq} does not follow from the entries before it")
         if against is not None and seq == against.seq and last != against.hash:
             return Broken(seq, f"entry {seq} differs from the exported head")
+    unsaid = next((seq for seq in empty if seq not in cleared), None)
+    if unsaid is not None:
+        return Broken(unsaid, f"entry {unsaid}: its payload was taken away, and no entry says so")
     kept = head(db)
     if kept.seq != expected or kept.hash != last:
         return Broken(expected + 1, f"the chain ends at entry {expected}, its head says {kept.seq}")
     if against is not None and against.seq > expected:
         return Broken(expected + 1, f"the chain ends at entry {expected}, before the exported head {against.seq}")
     return None
+
+
+def clear(db: Db, seqs: Iterable[int], *, at: float, actor: str, why: str) -> int:
+    """Take the payloads of these entries away, and record which; returns how many had one. What happened, when and by whom
+    stays, and so does the chain."""
+    listed = as_list(str(seq) for seq in seqs)
+    rows = db.rows(
+        f"select seq from trail where data <> '' and seq in (select cast(v as bigint) from {db.values()}) order by seq",
+        list=listed,
+    )
+    numbers = [row[0] for row in rows]
+    if not numbers:
+        return 0
+    db.run(
+        f"update trail set data = '' where seq in (select cast(v as bigint) from {db.values()})",
+        list=as_list(str(seq) for seq in numbers),
+    )
+    append(db, [Entry(at, actor, CLEARED, {"why": why, "entries": _ranges(numbers)})])
+    return len(numbers)
+
+
+def _ranges(numbers: Sequence[int]) -> list[list[int]]:
+    """Rising numbers as [first, last] pairs: a year's entries are one line."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
+def _numbers(db: Db, sealed: str) -> set[int]:
+    """The entries that a `cleared` entry speaks of; none when it cannot be read, which the chain itself notices."""
+    with contextlib.suppress(SetupError, KeyError, TypeError, ValueError):
+        said = db.vault.unseal_json(sealed, about="trail")
+        return {number for first, last in said["entries"] for number in range(first, last + 1)}
+    return set()
 
 
 def _entries(db: Db) -> Iterator[Sequence[Json] | None]:
