@@ -10,9 +10,11 @@ from koppel.engine.matching import Matching
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.proposals import Proposed, propose
 from koppel.engine.provenance import Sighting, rule_said, sighting
+from koppel.engine.references import References, tokens_for
 from koppel.mapping.conditions import reason
 from koppel.mapping.flow import FieldRule, Flow, SideName, other
 from koppel.mapping.project import match_values, unheld, values
+from koppel.mapping.references import references_of
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import Problem
 from koppel.model.record import Record
@@ -35,10 +37,11 @@ from koppel.systems.spi import Resource
 class Frame:
     """One flow with everything that its pass needs. `absent`: keys the right (or left) was asked for and surely lacks;
     `again`: what must stay due although this pass looked at it, and not before when; `sightings`: how each record looked that was
-    decided on, for the trail."""
+    decided on, for the trail. `references`: the rules that name other records."""
 
     flow: Flow
     policy: Policy
+    references: References
     connections: Mapping[SideName, Connection]
     resources: Mapping[SideName, Resource]
     streams: dict[SideName, Stream]
@@ -69,10 +72,15 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
     made = shapes(flow, left[1].can, right[1].can, FACTS[flow.entity])
     ends: tuple[tuple[SideName, Resource], ...] = (("left", left[1]), ("right", right[1]))
     archives: frozenset[SideName] = frozenset(side for side, resource in ends if resource.can.archive)
+    connections: dict[SideName, Connection] = {"left": left[0], "right": right[0]}
+    named = references_of(flow, left[1].can, right[1].can)
+    others: set[tuple[SideName, str]] = {
+        (side, part.on(side)) for parts in named.values() for part in parts for side in connections
+    }
     return Frame(
         flow=flow,
         policy=Policy(flow=flow, shapes=made, visible=settle, archives=archives),
-        connections={"left": left[0], "right": right[0]},
+        connections=connections,
         resources={"left": left[1], "right": right[1]},
         streams={
             "left": ports.store.run(streams.ensure, left[0].name, left[1].name),
@@ -82,6 +90,16 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
         sources=ports.connections,
         rules={rule.key: rule for rule in flow.fields},
         rules_said={rule.key: rule_said(rule) for rule in flow.fields},
+        references=References(
+            flow=flow,
+            transforms=transforms,
+            parts=named,
+            streams={
+                (s, name): ports.store.run(streams.ensure, connections[s].name, name) for s, name in sorted(others)
+            },
+            entities={(s, name): connections[s].resource(name).entity or flow.entity for s, name in others},
+            connections={side: connection.name for side, connection in connections.items()},
+        ),
     )
 
 
@@ -106,8 +124,14 @@ def label(record: Record | None, native: str) -> str:
     return record.entity.label() or native
 
 
-def side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
-    """One observation as this flow sees it."""
+def sides_of(db: Db, frame: Frame, side: SideName, seen: Mapping[str, Observation]) -> dict[str, Side]:
+    """Observations of one side as this flow sees them."""
+    shown = {native: _side_of(frame, side, observation) for native, observation in seen.items()}
+    return tokens_for(db, frame.references, side, shown)
+
+
+def _side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
+    """One observation, naming other records by their ids."""
     record = seen.record
     if record is None:
         return Side(seen.native, {}, seen.digest, label=seen.native, gone=seen.gone, problems=seen.problems)
@@ -244,6 +268,7 @@ class Loader:
         twin_seen = observations.load(
             db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity
         )
+        near_sides, far_sides = sides_of(db, frame, anchor, own), sides_of(db, frame, far, far_seen)
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
         made: list[View] = []
         for native in natives:
@@ -251,14 +276,14 @@ class Loader:
             unread = mine is None and native not in frame.unfound
             if unread and frame.listable(anchor):
                 continue  # named before it was ever listed: it comes with its stream, or does not exist
-            side = side_of(frame, anchor, mine) if mine else Side(native, {}, "", label=native, gone=False)
+            side = near_sides[native] if mine else Side(native, {}, "", label=native, gone=False)
             member = members.get(native)
             unseen = tuple(
                 p.native for p in (partners.get(member.subject, []) if member else []) if p.native not in far_seen
             )
             linked = [
                 Linked(
-                    side_of(frame, far, far_seen[p.native]),
+                    far_sides[p.native],
                     _base(bases, anchor, native, p.native),
                     follower=p.role == "follower",
                 )
@@ -273,7 +298,7 @@ class Loader:
                     side,
                     tuple(linked),
                     tuple(
-                        Candidate(side_of(frame, far, far_seen[m.native]), m.by, m.taken, m.apart, m.news)
+                        Candidate(far_sides[m.native], m.by, m.taken, m.apart, m.news)
                         for m in matching.strong(native, paired=paired)
                         if m.native in far_seen
                     ),
@@ -292,9 +317,7 @@ class Loader:
                     unfound=frame.unfound.get(native) if anchor == "left" else None,
                     unseen=unseen,
                     proposals=tuple(
-                        _proposed(side_of(frame, far, far_seen[p.native]), p)
-                        for p in weak.get(native, ())
-                        if p.native in far_seen
+                        _proposed(far_sides[p.native], p) for p in weak.get(native, ()) if p.native in far_seen
                     ),
                     follows=native in follows,
                 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from koppel.engine import enrich, proposals, undone, whole
+from koppel.engine import enrich, proposals, references, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
@@ -17,6 +17,7 @@ from koppel.engine.named import named_by_right
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.privacy import spare
+from koppel.engine.references import Natives
 from koppel.engine.send import Sender
 from koppel.engine.settle import anchor_of, anchor_side
 from koppel.mapping.digest import rule_texts
@@ -24,7 +25,7 @@ from koppel.mapping.flow import Flow, SideName, other
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import Problem, UsageError
 from koppel.model.values import Json
-from koppel.store import due, flows, observations, subjects, trail, work
+from koppel.store import due, flows, needs, observations, subjects, trail, work
 from koppel.store.due import Due
 from koppel.store.flows import Position, StoredBase
 from koppel.store.sql import Db
@@ -177,6 +178,9 @@ class Pass:
                 found[side].append(entry.native)
             if side == "left":
                 asked[entry.native] = entry.why
+        for side_name, native in needs.met(db, flow.id) if frame.references else ():
+            if native not in found[_side(side_name)]:
+                found[_side(side_name)].append(native)
         for item in work.ready_to_retry(db, flow.id, at=now):
             side = _side(item.side)
             self.wished.add(item.native)
@@ -304,7 +308,10 @@ class Pass:
             made, looked = await self._decide_part(part)
             steps += made
             views += looked
-        return _once(steps), views
+        decided = _once(steps)
+        if self.frame.references:
+            decided = await self.ports.store.tx(references.with_names, self.frame.references, decided)
+        return decided, views
 
     async def _bring_blocks_up_to_date(self) -> None:
         """What may be the same thing on weak evidence is looked for among all that is known by now."""
@@ -413,13 +420,14 @@ class Pass:
         }
         pairs = flows.bases_of(db, self.flow.id, left=[s.left for s in steps if s.left and s.kind in WRITES])
         seq = trail.head(db).seq if any(s.kind == "create" for s in steps) else 0
+        natives = Natives(db, frame.references, steps) if frame.references else None
         made: list[Planned] = []
-        for step in steps:
+        for step in steps if natives is None else natives.carried(steps):
             stored = pairs.get((step.left or "", step.right or ""))
             generation = stored.generation if stored else seq if step.kind == "create" else 0
             target = targets[step.side].get(step.target or "")
             try:
-                planned = plans.lower(frame, step, target, generation=generation, as_of=now)
+                planned = plans.lower(frame, step, target, generation=generation, as_of=now, natives=natives)
             except UsageError as error:  # one record that cannot be written never stops a run (law 4)
                 made.append(plans.lower(frame, _parked(step, str(error)), None, generation=generation, as_of=now))
                 continue
@@ -428,6 +436,7 @@ class Pass:
             ):  # only the spelling differs: nothing to send, so agreed
                 planned = plans.lower(frame, _as_it_stands(step), target, generation=generation, as_of=now)
             made.append(planned)
+        frame.again += [(entry, None) for entry in (natives.moved if natives else ())]
         return tuple(made)
 
     def guard(

@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from koppel.engine.frame import Frame
+from koppel.engine.references import Natives
 from koppel.mapping.flow import SideName
 from koppel.model.problem import UsageError
 from koppel.model.values import Json
@@ -79,8 +80,17 @@ def operation_id(flow: str, step: Step, stream: str, generation: int) -> str:
     return "".join(OP_ALPHABET[(number >> (5 * i)) & 31] for i in range(20))
 
 
-def lower(frame: Frame, step: Step, target: Observation | None, *, generation: int, as_of: float) -> Planned:
-    """Turn a step into what would really be sent. Steps that write nothing have no operations."""
+def lower(
+    frame: Frame,
+    step: Step,
+    target: Observation | None,
+    *,
+    generation: int,
+    as_of: float,
+    natives: Natives | None = None,
+) -> Planned:
+    """Turn a step into what would really be sent. Steps that write nothing have no operations. `natives` knows the ids of the
+    records that values name."""
     if step.kind not in WRITES:
         return Planned(step, step.identity())
     connection, resource = frame.connections[step.side], frame.resources[step.side]
@@ -89,8 +99,8 @@ def lower(frame: Frame, step: Step, target: Observation | None, *, generation: i
         op,
         step.kind,  # type: ignore[arg-type]
         step.target,
-        {path(key): value for key, value in step.values.items()},
-        {path(key): value for key, value in step.before.items()},
+        {path(key): value for key, value in (natives.values(step) if natives else step.values).items()},
+        {path(key): value for key, value in (natives.before(step, target) if natives else step.before).items()},
         target.record if target else None,
         target.version if target else "",
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from koppel.engine import settle
 from koppel.engine.fetch import look_up
-from koppel.engine.frame import Frame, seen_of, side_of
+from koppel.engine.frame import Frame, seen_of, sides_of
 from koppel.engine.plan import Planned, as_json
 from koppel.engine.ports import Ports
 from koppel.engine.send import Sender
@@ -190,7 +190,7 @@ def _moved(db: Db, frame: Frame, planned: Planned, trace: Landed, at: float) -> 
     seen = seen_of(db, frame, step.side, [trace.native]).get(trace.native)
     if seen is None:
         return False
-    shown = side_of(frame, step.side, seen).values
+    shown = sides_of(db, frame, step.side, {trace.native: seen})[trace.native].values
     return any(
         key in frame.policy.shapes
         and not frame.policy.shapes[key].same_on(step.side, shown.get(key), step.before.get(key))

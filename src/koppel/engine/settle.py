@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from koppel.engine import provenance
+from koppel.engine import provenance, references
 from koppel.engine.fetch import take_items
-from koppel.engine.frame import Frame, seen_of, side_of
+from koppel.engine.frame import Frame, seen_of, sides_of
 from koppel.engine.plan import Planned, as_json, path
 from koppel.mapping.flow import SideName, other
 from koppel.model.kinds import is_blank
@@ -128,8 +128,8 @@ def rebase(
     sides: dict[SideName, Side] = {}
     pair: tuple[tuple[SideName, str], ...] = (("left", left), ("right", right))
     for side, native in pair:
-        seen = seen_of(db, frame, side, [native]).get(native)
-        sides[side] = side_of(frame, side, seen) if seen else Side(native, {}, "")
+        shown = sides_of(db, frame, side, seen_of(db, frame, side, [native]))
+        sides[side] = shown.get(native) or Side(native, {}, "")
     known = all(side.digest for side in sides.values())
     facts_only = frame.flow.match.shared_key == "facts"
     wanted = {
@@ -145,7 +145,12 @@ def rebase(
     if known and not skipped:
         one, two = sides["left"], sides["right"]
         stamps = {"left_at": one.modified_at, "right_at": two.modified_at}
-        now = {key: Now(left=one.values.get(key), right=two.values.get(key), **stamps) for key in readable}
+        now = {
+            key: Now(
+                left=one.values.get(key), right=two.values.get(key), left_lacks=one.lacks.get(key), right_lacks=two.lacks.get(key), **stamps
+            )
+            for key in readable
+        }  # fmt: skip
         merged = merge(readable, now, base, visible=frame.policy.visible)
         quietly = {key: both for key, both in merged.agreed.items() if key not in merged.because}
         from_now = (prov or {}) | {
@@ -600,7 +605,11 @@ def _settle_done(
         )
     left, right = (native, step.right) if step.side == "left" else (step.left, native)
     assert left is not None and right is not None  # noqa: PT018 - a write has both: it came from somewhere
-    overwritten = {key: receipt.before[path(key)] for key in step.values if path(key) in receipt.before}
+    overwritten = {
+        key: references.token_of(db, frame.references, step.side, key, receipt.before[path(key)])
+        for key in step.values
+        if path(key) in receipt.before
+    }
     done = msgspec.structs.replace(step, left=left, right=right, before=step.before | overwritten)
     if step.kind == "create" and not joinable(db, frame, left, right):
         # While nobody knew of this record, somebody linked it to another one: a person must see both.
@@ -686,6 +695,7 @@ def settle_views(
 ) -> None:
     """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way
     or they were asked for again after `upto`; work items whose cause is gone are closed."""
+    references.remember(db, frame.references, views)
     still = {(anchor_side(s), anchor_of(s), _item_field(s)) for s in steps if s.kind in ("ask", "park")} | frame.held
     keep_stamps(db, frame, views)
     again, frame.again = frame.again, []

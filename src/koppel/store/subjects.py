@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from koppel.store import needs
 from koppel.store.sql import Db, as_list, as_rows
 
 MemberRole = Literal["main", "follower"]
@@ -74,7 +75,8 @@ def join(db: Db, subject: str, stream: int, native: str, *, role: MemberRole, wh
 
 
 def join_many(db: Db, members: Iterable[Member], *, at: float) -> None:
-    """`join` for many, in one statement; all of them or none."""
+    """`join` for many, in one statement; all of them or none. Who refers to them, or waited for them, becomes due."""
+    members = list(members)
     wanted = {(m.stream, m.native): [m.stream, m.native, m.subject, m.role, m.why] for m in members}
     if not wanted:
         return
@@ -86,6 +88,7 @@ def join_many(db: Db, members: Iterable[Member], *, at: float) -> None:
         " subject = case when members.subject = excluded.subject then members.subject end",
         at=at, rows=as_rows(wanted.values()),
     )  # fmt: skip
+    needs.appeared(db, [(m.stream, m.native, m.subject, m.role) for m in members], at=at)
 
 
 def leave(db: Db, stream: int, native: str) -> None:

@@ -318,3 +318,16 @@ apart = _table(
     sa.Index("apart_two", "two_stream", "two_native"),
     rowid=False,
 )
+
+needs = _table(
+    "needs",
+    _text("flow", pk=True),
+    _text("side", pk=True),
+    _text("native", pk=True),
+    _big("stream", pk=True),
+    _text("target", pk=True),
+    _big("wanted", pk=True),
+    _big("met", default="0"),
+    sa.Index("needs_target", "stream", "target"),
+    rowid=False,
+)

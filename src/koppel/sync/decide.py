@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
@@ -166,6 +168,7 @@ def _create(policy: Policy, view: View) -> Step:
     values: dict[str, Json] = {}
     because = {"": "not there yet: no record carries its keys" if view.own.keys else "not there yet"}
     unmade = {p.field: p for p in view.own.problems if p.field is not None and p.field not in view.own.values}
+    lacks: list[Problem] = []
     for key, shape in policy.shapes.items():
         rule, value = shape.rule, view.own.values.get(key)
         # What the target will own starts as the source has it: there is nothing yet that could be overwritten. A made value
@@ -182,7 +185,12 @@ def _create(policy: Policy, view: View) -> Step:
             if shape.required(to):
                 return _park(view, Problem("required", f"{key} is required on the {to} and empty here", field=key))
             continue
+        if key in view.own.lacks:
+            lacks.append(view.own.lacks[key])
         values[key] = value
+    if lacks:  # what it names is not there yet: neither left out nor guessed
+        text = "; ".join(dict.fromkeys(problem.text for problem in lacks))
+        return _park(view, msgspec.structs.replace(lacks[0], text=text))
     return Step("create", to, *_natives(view, None), label=view.own.label, values=values, because=because)
 
 
@@ -253,6 +261,8 @@ def _merged(policy: Policy, view: View, counterpart: Side, base: Base | None, *,
             left_at=left.modified_at,
             right_at=right.modified_at,
             answer=view.answers.get(f"{right.native} {key}", view.answers.get(key)),
+            left_lacks=left.lacks.get(key),
+            right_lacks=right.lacks.get(key),
         )
         for key in shapes
     }

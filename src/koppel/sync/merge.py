@@ -45,13 +45,20 @@ class Merged:
 
 @dataclass(frozen=True, kw_only=True)
 class Now:
-    """Both sides of one field now, with stamps and a person's answer."""
+    """Both sides of one field now, with stamps and a person's answer. `left_lacks`: why the left's value cannot be carried over
+    yet (what it names is not on the right)."""
 
     left: Json
     right: Json
     left_at: float | None = None
     right_at: float | None = None
     answer: Json = None
+    left_lacks: Problem | None = None
+    right_lacks: Problem | None = None
+
+    def lacks(self, side: SideName) -> Problem | None:
+        """Why that side's value cannot be carried over; None when it can."""
+        return self.left_lacks if side == "left" else self.right_lacks
 
     def on(self, side: SideName) -> Json:
         """The value on that side."""
@@ -253,6 +260,10 @@ def _write(key: str, shape: Shape, now: Now, out: Merged, *, to: SideName, why: 
         out.differs.add(key)
         out.because[key] = f"the {to} cannot be written here"
         return
+    lack = now.lacks(other(to))
+    if lack is not None and value is not None:
+        out.parks[key] = lack
+        return
     out.to[to][key] = value
     out.because[key] = why
 
@@ -292,6 +303,10 @@ def _ahead(shape: Shape, now: Now) -> SideName | None:
 def _union(key: str, shape: Shape, now: Now, base: Base, out: Merged) -> None:
     """What one side added or removed since both agreed happens on the other too. Each side is compared with its own form of
     the agreement itself: what is merely on its way was nobody's removal."""
+    lack = now.left_lacks or now.right_lacks
+    if lack is not None:
+        out.parks[key] = lack
+        return
     agreed = {"left": _elements(shape, base.left.get(key)), "right": _elements(shape, base.right.get(key))}
     known = key in base.left or key in base.right
     stands: dict[SideName, dict[str, Json]] = {}
@@ -337,6 +352,10 @@ def _answered(key: str, shape: Shape, now: Now, out: Merged) -> None:
 
 
 def _ask(key: str, now: Now, out: Merged, why: str) -> None:
+    lack = now.left_lacks or now.right_lacks
+    if lack is not None:  # who is meant may turn out to be the same: nothing to ask yet
+        out.parks[key] = lack
+        return
     out.asks[key] = Problem("conflict", f"{why}: left {_say(now.left)}, right {_say(now.right)}", field=key)
     out.because[key] = why
 

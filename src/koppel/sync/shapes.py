@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from koppel.mapping.flow import FieldRule, Flow, SideName
+from koppel.mapping.references import references_of
 from koppel.model.can import Can, Field
 from koppel.model.kinds import is_blank, normalise
 from koppel.model.values import Json
@@ -77,7 +78,12 @@ def _field(can: Can, rule: FieldRule, side: SideName) -> Field | None:
 
 
 def shapes(flow: Flow, left: Can, right: Can, facts: frozenset[str]) -> dict[str, Shape]:
-    """The shapes of a flow's fields, by rule key."""
+    """The shapes of a flow's fields, by rule key.
+
+    What names a record is compared as who it names, which no vendor re-spells. Inside lists a form must leave the part that
+    names a record as it is.
+    """
+    whole = {key for key, parts in references_of(flow, left, right).items() if any(not part.path for part in parts)}
     made: dict[str, Shape] = {}
     for rule in flow.fields:
         on_left = _field(left, rule, "left")
@@ -85,9 +91,9 @@ def shapes(flow: Flow, left: Can, right: Can, facts: frozenset[str]) -> dict[str
         known = on_right or on_left
         made[rule.key] = Shape(
             rule=rule,
-            kind=known.kind if known else "text",
-            form_left=on_left.form if on_left else _same,
-            form_right=on_right.form if on_right else _same,
+            kind="ref" if rule.key in whole else known.kind if known else "text",
+            form_left=on_left.form if on_left and rule.key not in whole else _same,
+            form_right=on_right.form if on_right and rule.key not in whole else _same,
             write_left=left.update and on_left is not None and on_left.writable in {"always", "update"},
             write_right=right.update and on_right is not None and on_right.writable in {"always", "update"},
             create_left=left.create and on_left is not None and on_left.writable in {"always", "create"},

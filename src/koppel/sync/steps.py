@@ -22,7 +22,8 @@ class Side(msgspec.Struct, frozen=True):
     `values`: by rule key, plain JSON, blanks as None. `digest` is the observation's. `excluded` says in words why the
     record is outside the flow's scope. `modified_at` is the vendor's stamp; `label` names the record for people.
     `successor_known`: somebody who knows named the successor, it is no mere proposal. `unheld`: rules that are for other records
-    than this one, by key.
+    than this one, by key. `lacks`: by rule key, why a value that names other records cannot be carried over yet:
+    what it names is not on the other side.
     """
 
     native: str
@@ -37,6 +38,7 @@ class Side(msgspec.Struct, frozen=True):
     successor: str | None = None
     successor_known: bool = False
     unheld: tuple[str, ...] = ()
+    lacks: dict[str, Problem] = {}
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -95,7 +97,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     `side` is the side written to or asked about; `left`/`right` are native ids (None: to be created). `values` = what the
     target shall show, by rule key; `before` = what it shows now. `agreed`: fields on which both sides agree as seen, as
     [left form, right form]. `because` gives a reason per field ("" = the step itself). `problem` belongs to ask, park and
-    refuse; `choices` to ask.
+    refuse; `choices` to ask. `names`: how people call the records that values name (token → name).
     """
 
     kind: StepKind
@@ -111,6 +113,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     field: str = ""
     problem: Problem | None = None
     choices: tuple[dict[str, Json], ...] = ()
+    names: dict[str, str] = {}
 
     @property
     def target(self) -> str | None:
