@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from koppel.engine.frame import Frame, seen_of, side_of
+from koppel.engine.frame import Frame, seen_of, sides_of
 from koppel.engine.settle import joinable, subject_of
 from koppel.mapping.flow import SideName, other
 from koppel.model.values import Json, Ref
@@ -101,7 +101,10 @@ class Standings:
         """The pair of a deed; `subject` is the one its entries stand under."""
         db, frame = self.db, self.frame
         natives: dict[SideName, str] = {"left": deed.left, "right": deed.right}
-        seen = {side: seen_of(db, frame, side, [native]).get(native) for side, native in natives.items()}
+        shown = {
+            side: sides_of(db, frame, side, seen_of(db, frame, side, [native])).get(native)
+            for side, native in natives.items()
+        }
         members = {
             side: subjects.of_records(db, frame.streams[side].id, [native]).get(native)
             for side, native in natives.items()
@@ -111,8 +114,8 @@ class Standings:
         subject = subject or subject_of(db, frame, deed.left, deed.right)
         archived, before, since = self._others(deed, subject)
         return Standing(
-            left=side_of(frame, "left", found) if (found := seen["left"]) else None,
-            right=side_of(frame, "right", found) if (found := seen["right"]) else None,
+            left=shown["left"],
+            right=shown["right"],
             linked=left is not None and right is not None and left.subject == right.subject,
             free=joinable(db, frame, deed.left, deed.right),
             follower=right is not None and right.role == "follower",
