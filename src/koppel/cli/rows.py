@@ -152,10 +152,12 @@ def entry_row(kind: str, data: Mapping[str, Any], flow: Flow | None = None) -> R
                 reason=sided(str(change.get("because") or ""), left, right),
             )
         )
+    notes = data.get("notes", {})
     for key, both in data.get("kept", {}).items():
-        lines.append(
-            Line(field=field_name(key), after=f"{shown(both[0])} and {shown(both[-1])} were taken for the same")
-        )
+        if key not in data.get("fields", {}):  # what was written says its reason itself
+            stays = str(notes.get(key, "")).startswith("undo of run")
+            end = "both stay as they are" if stays else "were taken for the same"
+            lines.append(Line(field=field_name(key), after=f"{shown(both[0])} and {shown(both[-1])} {end}"))
     problem = data.get("problem") or {}
     if problem.get("text"):
         vendor = problem.get("vendor_text")

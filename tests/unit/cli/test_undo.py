@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from koppel.cli.rows import entry_row
+
 NEW = "00100104"
 
 
@@ -62,3 +64,15 @@ def test_what_is_wrong_is_said_in_a_sentence(words: tuple[str, ...], says: str, 
     said = koppel(*words)
     assert said.code == 2
     assert says in " ".join(said.err.split())
+
+
+def test_an_entry_of_an_undo_is_not_told_as_two_spellings_of_one_value() -> None:
+    change = {"before": "new", "after": "old", "because": "undo of run 7"}
+    data = {"label": "Bakker", "target": "right", "fields": {"name": change}, "kept": {"name": ["new", "old"]}}
+    assert [line.text for line in entry_row("updated", data).lines] == ["name: new → old"]
+    left = {
+        "label": "Bakker",
+        "kept": {"name": ["new", "old"]},
+        "notes": {"name": "undo of run 7: it shows the earlier value already"},
+    }
+    assert [line.text for line in entry_row("agreed", left).lines] == ["name: new and old both stay as they are"]

@@ -88,3 +88,14 @@ def test_a_parked_item_is_retried_when_its_time_has_come_or_a_person_says_so(sto
     store.run(work.close, [untimed], by="jan", at=6.0)
     store.run(work.retry, [untimed], at=7.0)
     assert store.run(work.ready_to_retry, "f", at=8.0) == []
+
+
+def test_answered_questions_are_found_by_how_their_code_begins(store):
+    one = _put(store, "ask", native="a", code="undo_field")
+    two = _put(store, "ask", native="b", code="undo_created")
+    other = _put(store, "ask", native="c", code="conflict")
+    elsewhere = _put(store, "ask", native="d", code="undo_field", flow="g")
+    _put(store, "ask", native="e", code="undo_field")  # still open
+    for number in (two, one, other, elsewhere):
+        store.run(work.answer, number, "leave", by="mieke", at=2.0)
+    assert [item.id for item in store.run(work.answered, "f", "undo_")] == [one, two]
