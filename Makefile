@@ -7,8 +7,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
-SEEDS ?= 2000
-KILLS ?= 300
+SEEDS ?= 10000
+KILLS ?= 500
 
 # What was installed is remembered by content, not by date: switching branches and back costs nothing. The settings of the
 # tools, which end pyproject.toml, do not count.
@@ -42,7 +42,7 @@ acceptance: $(INSTALLED) ## play acceptance/*.toml against made-up vendors and p
 campaign: $(INSTALLED) ## the long search for lost or doubled records: SEEDS simulated worlds, KILLS killed processes
 	@mkdir -p .campaign
 	$(BIN)/koppel simulate --seeds $(SEEDS) --json > .campaign/simulate.json
-	$(BIN)/koppel torture --kills $(KILLS) --json > .campaign/torture.json
+	$(BIN)/koppel torture --kills $(KILLS) --jobs $(JOBS) --json > .campaign/torture.json
 
 bench: $(TESTABLE) ## measure the speed of the hot paths
 	@for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python "$$script" || exit 1; done

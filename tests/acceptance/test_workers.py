@@ -15,6 +15,7 @@ import pytest
 
 from koppel.store import due, runs, streams, subjects, trail
 from koppel.store.due import Due
+from koppel.testing.pair_torture import PairTorture
 from koppel.testing.stand import AFAS_FLOW, FLOW, REGISTER, stand
 
 pytestmark = pytest.mark.slow
@@ -122,3 +123,12 @@ def test_a_worker_ends_when_it_is_asked_to(at):
     worker.stderr.close()
     _finish(at)
     _nothing_twice(at)
+
+
+def test_killed_beside_each_other_on_postgresql_two_workers_double_and_lose_nothing(postgres):
+    world = PairTorture(8, 5, print, f"{postgres}&schema=w_{uuid.uuid4().hex}")
+    report = world.whole()
+    assert report.findings == ()
+    assert (report.duplicated, report.lost, report.wrong_fields, report.unrecorded, report.restless) == (0, 0, 0, 0, 0)
+    assert report.kills == 8
+    assert world.beside, "two workers were at it at once"

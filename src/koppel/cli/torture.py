@@ -12,7 +12,7 @@ from koppel.cli.terminal import DONE, LEFT_OVER, Terminal, command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from koppel.testing.torture import TortureReport
+    from koppel.testing.torture_report import TortureReport
 
 
 def register(app: typer.Typer) -> None:

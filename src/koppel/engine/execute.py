@@ -270,6 +270,9 @@ def split(planned: Planned) -> tuple[Planned, ...]:
             kept = {key: value for key, value in step.values.items() if path(key) in operation.covers}
             before = {key: value for key, value in step.before.items() if key in kept}
             step = msgspec.structs.replace(step, values=kept, before=before)
+            if not number and step.kind == "create":
+                later = {key: value for key, value in planned.step.values.items() if key not in kept}
+                step = msgspec.structs.replace(step, later=later)
         if number and step.kind == "create":
             step = msgspec.structs.replace(step, kind="update")
         parts.append(Planned(step, planned.id, (operation,), 1))

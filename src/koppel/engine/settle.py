@@ -648,6 +648,12 @@ def _settle_done(
         for key, value in step.values.items()
         if key in frame.policy.shapes and frame.policy.shapes[key].rule.when != "create"
     }
+    # What a create still has to give is promised: if its next operation never leaves, it is written by ordinary merge.
+    on_their_way |= {
+        key: Written(value, value, hand.at, 0, None, entry)
+        for key, value in step.later.items()
+        if key in frame.policy.shapes and frame.policy.shapes[key].rule.when != "create"
+    }
     written: dict[SideName, dict[str, Written]] = {step.side: on_their_way}
     prov = dict.fromkeys(
         step.values.keys() - on_their_way.keys(), entry

@@ -97,7 +97,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     `side` is the side written to or asked about; `left`/`right` are native ids (None: to be created). `values` = what the
     target shall show, by rule key; `before` = what it shows now. `agreed`: fields on which both sides agree as seen, as
     [left form, right form]. `because` gives a reason per field ("" = the step itself). `problem` belongs to ask, park and
-    refuse; `choices` to ask. `names`: how people call the records that values name (token → name).
+    refuse; `choices` to ask. `names`: how people call the records that values name (token → name). `later`: values a create gives by operations that follow its first one.
     """
 
     kind: StepKind
@@ -114,6 +114,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: Problem | None = None
     choices: tuple[dict[str, Json], ...] = ()
     names: dict[str, str] = {}
+    later: dict[str, Json] = {}
 
     @property
     def target(self) -> str | None:

@@ -34,6 +34,7 @@ class Order(msgspec.Struct, frozen=True):
 
     point: str | None = None
     nth: int = 1
+    flow: str = ""
 
 
 class Born(msgspec.Struct, frozen=True):
@@ -80,10 +81,8 @@ def run(folder: Path, flow: str, order: Order) -> Ended:
     )
 
 
-def nursery(folder: Path, flow: str, orders: IO[bytes], answers: IO[bytes]) -> None:
-    """Raise a process per order and tell how it ended."""
-    for connection in read_config(folder).connections.values():
-        registry.load(connection.system)
+def nursery(job: Callable[[Order], Ended], orders: IO[bytes], answers: IO[bytes]) -> None:
+    """Raise a process per order, have it do the job, and tell how it ended."""
     usual_trust()
     gc.collect()
     gc.freeze()  # what is loaded already is shared with every process raised from here
@@ -93,7 +92,7 @@ def nursery(folder: Path, flow: str, orders: IO[bytes], answers: IO[bytes]) -> N
         pid = os.fork()
         if pid == 0:
             os.close(told)
-            ended = run(folder, flow, order)
+            ended = job(order)
             os.write(tell, msgspec.json.encode(ended))
             os._exit(0)
         os.close(tell)
@@ -120,7 +119,10 @@ def _say(answers: IO[bytes], what: msgspec.Struct) -> None:
 def main(arguments: list[str]) -> int:
     """Run the flow, unless killed; or be a nursery."""
     if arguments[0] == "--nursery":
-        nursery(Path(arguments[1]), arguments[2], sys.stdin.buffer, sys.stdout.buffer)
+        home, own = Path(arguments[1]), arguments[2]
+        for connection in read_config(home).connections.values():
+            registry.load(connection.system)
+        nursery(lambda order: run(home, order.flow or own, order), sys.stdin.buffer, sys.stdout.buffer)
         return 0
     folder, flow, *rest = arguments
     point, nth = (rest[0] if rest else None), int(rest[1]) if len(rest) > 1 else 1

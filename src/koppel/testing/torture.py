@@ -8,17 +8,13 @@ everything is counted at the sandboxes and in the store. The same seed kills at 
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import IO
 
 import msgspec
 
@@ -29,8 +25,11 @@ from koppel.store.due import Due
 from koppel.store.sql import Db
 from koppel.systems.sandbox_spi import SeedCompany
 from koppel.systems.spi import NoReply, Request
-from koppel.testing.child import Born, Ended, Order
+from koppel.testing.child import Ended, Order
+from koppel.testing.pair_torture import PairTorture
 from koppel.testing.stand import BOOKS, FLOW, REGISTER, Stand, stand
+from koppel.testing.torture_report import TortureReport, summed
+from koppel.testing.victims import Nursery, nursery_of
 
 # Moments of the vendor's side of a write, named as the report names them.
 ARRIVED, TAKEN = "vendor: write arrived", "vendor: write done, no reply"
@@ -44,107 +43,33 @@ BETWEEN = 900.0  # seconds of sandbox time between runs: tokens run out, what is
 TRIES = 4  # runs that may pass before a point is called out of reach
 
 
-class TortureReport(msgspec.Struct, frozen=True):
-    """What it came to. All counts but `kills`, `by_point`, `sign_ins` and the totals should be 0.
-
-    `duplicated`: KVK numbers created twice, or beside a debtor that had them. `lost`: numbers taken in of which the store can
-    say nothing, and what people typed that is gone. `wrong_fields`: linked debtors whose legal fields differ from the register.
-    `unrecorded`: writes in the books minus entries of the trail. `restless`: writes of a last run that had nothing to do.
-    `sign_ins`: how often a person had to sign in again: Exact's refresh token is used up by the very call whose answer a kill
-    can swallow, and only a person can mend that.
-    """
-
-    kills: int
-    duplicated: int
-    lost: int
-    by_point: dict[str, int]
-    wrong_fields: int
-    unrecorded: int
-    restless: int
-    trail_ok: bool
-    sign_ins: int
-    runs: int
-    taken: int
-    created: int
-    seed: int
-    findings: tuple[str, ...] = ()
-
-
 def torture(
     kills: int, *, seed: int, jobs: int = 1, tell: Callable[[str], object] = lambda _text: None
 ) -> TortureReport:
-    """Kill that many processes. `jobs` worlds share them, one thread each. Raises RuntimeError when a point cannot be reached."""
-    shares = [kills // jobs + (number < kills % jobs) for number in range(jobs)]
-    if jobs == 1:
-        return _World(kills, seed, tell).whole()
-    reports: list[TortureReport] = []
-    threads = [
-        threading.Thread(target=lambda n=number, share=share: reports.append(_World(share, seed + n, tell).whole()))
-        for number, share in enumerate(shares)
-        if share
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if len(reports) != len(threads):
-        raise RuntimeError("a world ended with an error; run it again with jobs = 1")
-    return _sum(reports, seed)
+    """Kill that many processes, in worlds of both kinds that share them; `jobs` worlds at once. Raises RuntimeError when a point
+    cannot be reached."""
+    batches = kills * 2 // 5  # between systems that write in batches and in two calls, often with two workers
+    worlds: list[_World | PairTorture] = []
+    for number in range(jobs):
+        worlds.append(_World(_share(kills - batches, jobs, number), seed + number, tell))
+        worlds.append(PairTorture(_share(batches, jobs, number), seed + number, tell))
+    with ThreadPoolExecutor(jobs) as pool:
+        reports = list(pool.map(lambda world: world.whole(), [world for world in worlds if world.kills]))
+    return summed(reports, seed)
 
 
-def _sum(reports: Sequence[TortureReport], seed: int) -> TortureReport:
-    by_point: Counter[str] = Counter()
-    for report in reports:
-        by_point.update(report.by_point)
-
-    def total(name: str) -> int:
-        return sum(getattr(report, name) for report in reports)
-
-    return TortureReport(
-        kills=total("kills"), duplicated=total("duplicated"), lost=total("lost"), by_point=dict(sorted(by_point.items())),
-        wrong_fields=total("wrong_fields"), unrecorded=total("unrecorded"), restless=total("restless"), trail_ok=all(r.trail_ok for r in reports),
-        sign_ins=total("sign_ins"), runs=total("runs"), taken=total("taken"), created=total("created"), seed=seed,
-        findings=tuple(f for r in reports for f in r.findings),
-    )  # fmt: skip
+def _share(kills: int, jobs: int, number: int) -> int:
+    return kills // jobs + (number < kills % jobs)
 
 
-# --- victims ------------------------------------------------------------------------------------------------------------
-
-
-class Nursery:
-    """Raises victims one after the other; knows the living one's number."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None and process.stdout is not None  # noqa: PT018 - both are pipes
-        self._orders: IO[bytes] = process.stdin
-        self._answers: IO[bytes] = process.stdout
-        self._born = threading.Event()
-        self._pid = 0
-
-    def raise_one(self, order: Order) -> Ended:
-        """Run one process to its end."""
-        self._orders.write(msgspec.json.encode(order) + b"\n")
-        self._orders.flush()
-        self._pid = msgspec.json.decode(self._answers.readline(), type=Born).pid
-        self._born.set()
-        ended = msgspec.json.decode(self._answers.readline(), type=Ended)
-        self._born.clear()
-        return ended
-
-    def kill(self) -> None:
-        """Kill the living one; waits until its number is known."""
-        self._born.wait(10)
-        os.kill(self._pid, signal.SIGKILL)
+# --- victims ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def nursery(folder: Path) -> Generator[Nursery, None, None]:
     """A nursery for a workspace folder."""
-    command = [sys.executable, "-m", "koppel.testing.child", "--nursery", str(folder), FLOW]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own module
-        yield Nursery(process)
-        assert process.stdin is not None
-        process.stdin.close()
+    with nursery_of("koppel.testing.child", "--nursery", str(folder), FLOW) as victims:
+        yield victims
 
 
 class Watch:

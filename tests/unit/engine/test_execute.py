@@ -56,6 +56,9 @@ def test_a_step_of_two_operations_is_kept_part_by_part() -> None:
     one, two = executor.split(planned("L", None, first, second, kind="create", values=values))
     assert (one.step.kind, one.step.values) == ("create", {"name": "N"})
     assert (two.step.kind, two.step.values) == ("update", {"right:phone": "1"})
+    assert (one.step.later, two.step.later) == ({"right:phone": "1"}, {}), (
+        "what is still to come is known from the first part on"
+    )
     outcome = executor.Outcome()
     assert outcome.ready(two) is None
     outcome.learn(one, Receipt("a", "done", "R"))
