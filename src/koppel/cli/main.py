@@ -27,8 +27,11 @@ from koppel.cli import (
     doctor,
     fields,
     find,
+    identity,
     init,
+    link,
     log,
+    merge,
     new_system,
     parked,
     plan,
@@ -37,9 +40,11 @@ from koppel.cli import (
     runs,
     sandbox,
     simulate,
+    split,
     sync,
     torture,
     undo,
+    unlink,
     unmapped,
     version,
     why,
@@ -80,6 +85,7 @@ First steps:
 
 ORDER = (
     "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "why",
+    "identity", "link", "unlink", "merge", "split",
     "audit", "privacy", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in EXIT_CODES.items())
@@ -188,7 +194,9 @@ def options(
 
 
 for part in (
-    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, work, runs, log, undo, parked, unmapped, asks, why, audit, privacy, promote, simulate, torture,
+    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, work, runs, log, undo, parked, unmapped, asks, why,
+    identity, link, unlink, merge, split,
+    audit, privacy, promote, simulate, torture,
     sandbox, new_system, demo, version,
 ):  # fmt: skip
     part.register(app)

@@ -112,6 +112,16 @@ def save_bases(db: Db, flow: str, bases: Iterable[StoredBase]) -> None:
     )  # fmt: skip
 
 
+def of_subjects(db: Db, ids: Iterable[str]) -> list[tuple[str, StoredBase]]:
+    """Every base of these subjects, each with its flow."""
+    columns = "left_native, right_native, subject, body, left_digest, right_digest, generation, flow"
+    rows = db.rows(
+        f"select {columns} from bases where subject in (select v from {db.values()}) order by flow, left_native, right_native",
+        list=as_list(dict.fromkeys(ids)),
+    )
+    return [(row[7], _stored(db, row)) for row in rows]
+
+
 def drop_base(db: Db, flow: str, left_native: str, right_native: str) -> None:
     """Forget what was agreed for a pair (unlinked)."""
     db.run(

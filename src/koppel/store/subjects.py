@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from koppel.store import needs
+from koppel.store import needs, notes
 from koppel.store.sql import Db, as_list, as_rows
 
 MemberRole = Literal["main", "follower"]
@@ -26,6 +26,22 @@ class Member(msgspec.Struct, frozen=True):
     subject: str
     role: MemberRole
     why: str
+
+
+class Seat(msgspec.Struct, frozen=True, order=True):
+    """A membership whole, as it is put back: with the instant it began."""
+
+    stream: int
+    native: str
+    subject: str
+    role: MemberRole
+    why: str
+    begun: float
+
+    @property
+    def record(self) -> tuple[int, str]:
+        """Stream and native id."""
+        return self.stream, self.native
 
 
 def create(db: Db, *, at: float) -> str:
@@ -60,8 +76,10 @@ def erase(db: Db, subject: str) -> list[Member]:
     rows = db.rows(
         "select stream, native, subject, role, why from members where subject = :i order by stream, native", i=subject
     )
-    db.run("delete from subjects where id = :i", i=subject)
+    for one in (subject, *absorbed(db, subject)):  # what was merged into it tells of the same
+        db.run("delete from subjects where id = :i", i=one)
     db.run("delete from members where subject = :i", i=subject)
+    notes.drop(db, f"absorbed {subject}")
     return [Member(*row) for row in rows]
 
 
@@ -130,6 +148,54 @@ def everyone(db: Db, ids: Iterable[str]) -> dict[str, list[Member]]:
     for row in rows:
         found.setdefault(row[2], []).append(Member(*row))
     return found
+
+
+_SEAT = "m.stream, m.native, m.subject, m.role, m.why, m.begun"
+
+
+def seats(db: Db, ids: Iterable[str]) -> list[Seat]:
+    """Every membership in these subjects, in order."""
+    rows = db.rows(
+        f"select {_SEAT} from {db.values()} cross join members m{db.by('members_subject')} where m.subject = given.v",
+        list=as_list(dict.fromkeys(ids)),
+    )
+    return sorted(Seat(*row) for row in rows)
+
+
+def seats_of(db: Db, records: Iterable[tuple[int, str]]) -> list[Seat]:
+    """The memberships of these records, in order; one that belongs nowhere has none."""
+    given = db.table({"stream": "big", "native": "text"})
+    rows = db.rows(
+        f"select {_SEAT} from {given} cross join members m where m.stream = given.stream and m.native = given.native",
+        rows=as_rows(dict.fromkeys(records)),
+    )
+    return sorted(Seat(*row) for row in rows)
+
+
+def reseat(db: Db, before: Iterable[Seat], after: Iterable[Seat]) -> None:
+    """Put memberships in the place of others, at once and letter for letter. Raises IntegrityError for a second main."""
+    for seat in before:
+        leave(db, seat.stream, seat.native)
+    for seat in after:
+        db.run(
+            "insert into members (stream, native, subject, role, why, begun) values (:s, :n, :i, :r, :w, :b)",
+            s=seat.stream, n=seat.native, i=seat.subject, r=seat.role, w=seat.why, b=seat.begun,
+        )  # fmt: skip
+
+
+def absorbed(db: Db, subject: str) -> list[str]:
+    """Subjects that were merged into this one: their trail is this one's, and goes with it."""
+    found: list[str] = notes.get(db, f"absorbed {subject}") or []
+    return [*found, *(deeper for one in found for deeper in absorbed(db, one))]
+
+
+def absorb(db: Db, subject: str, others: Iterable[str]) -> None:
+    """Note which subjects' trail belongs to this one from now on; none takes the note away."""
+    known = sorted(set(others))
+    if known:
+        notes.put(db, f"absorbed {subject}", known)
+    else:
+        notes.drop(db, f"absorbed {subject}")
 
 
 def joined_before(db: Db, stream: int, natives: Iterable[str], at: float) -> list[str]:

@@ -132,6 +132,15 @@ def close(db: Db, numbers: Iterable[int], *, by: str, at: float) -> None:
     )  # fmt: skip
 
 
+def stand_again(db: Db, numbers: Iterable[int]) -> None:
+    """Decisions that were closed stand again, as they were answered: what closed them was taken back."""
+    db.run(
+        "update work set state = 'answered' where state = 'closed' and answer is not null"
+        f" and id in (select cast(v as bigint) from {db.values()})",
+        list=as_list(str(n) for n in numbers),
+    )
+
+
 def ready_to_retry(db: Db, flow: str, *, at: float) -> list[Item]:
     """Parked items whose time has come."""
     rows = db.rows(
