@@ -338,7 +338,7 @@ class _Work:
         self._must_not_be_in_doubt(everybody)
         held_before = {(held.one, held.two): held for held in apart.of_records(self.db, everybody)}
         was_absorbed = {subject: tuple(subjects.absorbed(self.db, subject)) for subject in subjects_}
-        subjects.reseat(self.db, before, after)
+        subjects.reseat(self.db, before, after, at=self.by.at)
         aside = self._rebase(before, after, [base for part in restore for base in part.bases])
         self._absorb(subjects_, restore)
         closed, stood = self._hold(hold, lift, why, restore)

@@ -7,7 +7,7 @@ Every ref is a member of at most one subject; a subject has at most one main per
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -172,8 +172,10 @@ def seats_of(db: Db, records: Iterable[tuple[int, str]]) -> list[Seat]:
     return sorted(Seat(*row) for row in rows)
 
 
-def reseat(db: Db, before: Iterable[Seat], after: Iterable[Seat]) -> None:
-    """Put memberships in the place of others, at once and letter for letter. Raises IntegrityError for a second main."""
+def reseat(db: Db, before: Iterable[Seat], after: Sequence[Seat], *, at: float) -> None:
+    """Put memberships in the place of others, at once and letter for letter; what refers to them is looked at again.
+
+    Raises sqlalchemy's IntegrityError for a second main."""
     for seat in before:
         leave(db, seat.stream, seat.native)
     for seat in after:
@@ -181,6 +183,7 @@ def reseat(db: Db, before: Iterable[Seat], after: Iterable[Seat]) -> None:
             "insert into members (stream, native, subject, role, why, begun) values (:s, :n, :i, :r, :w, :b)",
             s=seat.stream, n=seat.native, i=seat.subject, r=seat.role, w=seat.why, b=seat.begun,
         )  # fmt: skip
+    needs.appeared(db, [(seat.stream, seat.native, seat.subject, seat.role) for seat in after], at=at)
 
 
 def absorbed(db: Db, subject: str) -> list[str]:
