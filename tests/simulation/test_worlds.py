@@ -24,7 +24,14 @@ def test_the_register_reaches_exact_whatever_goes_wrong(seed):
     assert report.runs > 5
 
 
-@pytest.mark.parametrize(("seed", "kind"), [(3, "pair"), (2, "register")])
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_several_systems_in_one_graph_are_kept_in_step_whatever_goes_wrong(seed):
+    report = run_world(seed, kind="graph")
+    assert not report.failures, report.failures
+    assert report.runs > 5
+
+
+@pytest.mark.parametrize(("seed", "kind"), [(3, "pair"), (2, "register"), (4, "graph")])
 def test_a_seed_is_the_same_world_again_to_the_last_hash(seed, kind):
     assert run_world(seed, kind=kind) == run_world(seed, kind=kind)
 

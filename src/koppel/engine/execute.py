@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 from sqlalchemy.exc import IntegrityError
 
-from koppel.engine import known, settle
+from koppel.engine import known, once, settle
 from koppel.engine.fetch import look_up
 from koppel.engine.frame import Frame
 from koppel.engine.plan import Planned, path
@@ -197,11 +197,13 @@ def _turn(
             return None
         leases.take(db, fence.name, fence.worker, at=hand.at, seconds=fence.seconds)  # still ours, and needed longer
     opened: list[Planned] = []
+    elsewhere = once.made_elsewhere(db, frame, chunk)
     for planned in chunk:
         ready = outcome.ready(planned)
         if ready is None:
             continue  # what it needs was not done: the rest is decided anew, by ordinary merge
-        if settle.made_meanwhile(db, frame, ready.step) or not settle.paired(db, frame, ready.step):
+        made = planned.id in elsewhere or settle.made_meanwhile(db, frame, ready.step)
+        if made or not settle.paired(db, frame, ready.step):
             settle.look_again(db, frame, hand, ready.step)
             outcome.stale += 1
             continue

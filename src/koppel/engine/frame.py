@@ -327,9 +327,11 @@ class Loader:
     def _waiting(self, anchor: SideName, native: str, paired: set[str]) -> bool:
         near, far = self.frame.streams[anchor].id, self.frame.streams[other(anchor)].id
         return (
-            (far, f"from {native}") in self.slots
+            (far, intents.slot_from(near, native)) in self.slots
             or (near, f"record {native}") in self.slots
-            or any((far, f"record {n}") in self.slots or (near, f"from {n}") in self.slots for n in paired)
+            or any(
+                (far, f"record {n}") in self.slots or (near, intents.slot_from(far, n)) in self.slots for n in paired
+            )
         )
 
     def _items(self, anchor: SideName, natives: list[str]) -> dict[str, list[work.Item]]:

@@ -506,7 +506,8 @@ def open_operations(db: Db, frame: Frame, hand: Hand, planned: Iterable[Planned]
     """Commit intents before their calls leave."""
     rows = [
         intents.Intent(op.op, hand.run, frame.flow.id, p.step.kind, frame.streams[p.step.side].id, p.step.side, p.step.source, op.native or p.step.target,
-                       {"planned": as_json(p), "operation": as_json(op), "seen": _seen(frame, p.step)}, "sent", hand.at, hand.at)
+                       {"planned": as_json(p), "operation": as_json(op), "seen": _seen(frame, p.step)}, "sent", hand.at, hand.at,
+                       source_stream=frame.streams[other(p.step.side)].id)
         for p in planned for op in p.operations
     ]  # fmt: skip
     intents.open_intents(db, rows)
@@ -603,6 +604,9 @@ def _settle_done(
             at=hand.at,
             asked_at=sent_at,
         )
+    elif step.kind == "create" and step.source is not None:
+        source = frame.streams[other(step.side)].id
+        observations.expect(db, frame.streams[step.side].id, native, source, step.source)
     left, right = (native, step.right) if step.side == "left" else (step.left, native)
     assert left is not None and right is not None  # noqa: PT018 - a write has both: it came from somewhere
     overwritten = {

@@ -16,7 +16,8 @@ from koppel.store.sql import Db, as_list, as_rows
 
 class Intent(msgspec.Struct, frozen=True):
     """One open operation. `side` is the target's; `source_native` the record it comes from; `target_native` is filled for an
-    update, or once an id was learnt. `body` holds the step and the lowered operation (sealed). Times in epoch seconds."""
+    update, or once an id was learnt. `body` holds the step and the lowered operation (sealed). Times in epoch seconds.
+    `source_stream` is told when it is opened; afterwards it stands in the slot."""
 
     op: str
     run: int
@@ -31,11 +32,19 @@ class Intent(msgspec.Struct, frozen=True):
     opened_at: float
     sent_at: float | None
     tries: int = 0
+    source_stream: int = 0
 
     @property
     def slot(self) -> str:
         """What only one open intent may be about."""
-        return f"record {self.target_native}" if self.kind != "create" else f"from {self.source_native}"
+        if self.kind != "create":
+            return f"record {self.target_native}"
+        return slot_from(self.source_stream, str(self.source_native))
+
+
+def slot_from(stream: int, native: str) -> str:
+    """The slot of a create, by the record it comes from."""
+    return f"from {stream}:{native}"
 
 
 _COLUMNS = "op, run, flow, kind, stream, side, source_native, target_native, body, state, opened_at, sent_at, tries"
@@ -124,6 +133,15 @@ def everything(db: Db) -> list[Intent]:
 def slots(db: Db) -> set[tuple[int, str]]:
     """(stream, slot) of everything open, whoever opened it."""
     return {(row[0], row[1]) for row in db.rows("select stream, slot from intents")}
+
+
+def creates_of_others(db: Db, flow: str, stream: int) -> list[tuple[int, str]]:
+    """What other flows are making in a stream: the (stream, native) each open create comes from."""
+    rows = db.rows(
+        "select slot from intents where stream = :s and kind = 'create' and flow <> :f order by op", s=stream, f=flow
+    )
+    parts = [row[0].removeprefix("from ").partition(":") for row in rows]
+    return [(int(at), native) for at, _, native in parts if at.isdigit()]
 
 
 def _read(db: Db, rows: Sequence) -> list[Intent]:

@@ -276,6 +276,45 @@ def carriers(db: Db, stream: int, keys: Iterable[tuple[str, str]]) -> dict[tuple
     return {key: tuple(natives) for key, natives in found.items()}
 
 
+def keys_of(db: Db, stream: int, natives: Iterable[str], kinds: Iterable[str]) -> dict[str, set[tuple[str, str]]]:
+    """The keys of records as they lie here: kind and keyed digest, by native."""
+    rows = db.rows(
+        f"select native, kind, value from match_keys where stream = :s and native in (select v from {db.values()})",
+        s=stream,
+        list=as_list(natives),
+    )
+    wanted, found = set(kinds), dict[str, set[tuple[str, str]]]()
+    for native, kind, value in rows:
+        if kind in wanted:
+            found.setdefault(native, set()).add((kind, value))
+    return found
+
+
+def namesakes(db: Db, stream: int, natives: Iterable[str], kinds: Iterable[str], *, into: int) -> list[tuple[str, str]]:
+    """(native, its namesake) for records with a key that a record of the stream `into` carries: one that is there, or is
+    expected."""
+    wanted = set(kinds)
+    rows = db.rows(
+        f"select mine.native, k.native, mine.kind from {db.values()} cross join match_keys mine{db.by('match_keys_native')}"
+        " cross join match_keys k"
+        " where mine.stream = :s and mine.native = given.v"
+        " and k.stream = :t and k.kind = mine.kind and k.value = mine.value"
+        " and not exists (select 1 from observations o where o.stream = :t and o.native = k.native and o.gone = 1)"
+        " order by mine.native, k.native",
+        s=stream, t=into, list=as_list(natives),
+    )  # fmt: skip
+    return [(row[0], row[1]) for row in rows if row[2] in wanted]
+
+
+def expect(db: Db, stream: int, native: str, source_stream: int, source: str) -> None:
+    """A record that was made and has not been seen yet carries the keys of the one it was made from: until it is seen."""
+    db.run(
+        "insert into match_keys (stream, kind, value, native) select :t, kind, value, :n from match_keys"
+        " where stream = :s and native = :m on conflict do nothing",
+        t=stream, n=native, s=source_stream, m=source,
+    )  # fmt: skip
+
+
 def population(db: Db, stream: int) -> int:
     """How many records of the stream are known and not gone."""
     return db.scalar("select count(*) from observations where stream = :s and gone = 0", s=stream)

@@ -164,8 +164,9 @@ def _pending(
     if unmoved and not visible.due(side, written):
         out.waiting.add(key)  # not visible yet: nothing is decided on it
         return base, True
-    if not unmoved and _respelled(shape.shown(side, written.value), shape.shown(side, seen)):
-        out.kept[key] = (now.left, now.right)
+    sent, shows = shape.shown(side, written.value), shape.shown(side, seen)
+    if _respelled(sent, shows) and (not unmoved or _same_letters(sent, shows)):
+        out.kept[key] = (now.left, now.right)  # also when it stood there in that spelling already: a first contact
         return seen, True
     if unmoved and not shape.same_on(other(side), now.on(other(side)), written.source):
         return (
@@ -189,6 +190,10 @@ def _respelled(sent: Json, seen: Json) -> bool:
     if not (isinstance(sent, str) and isinstance(seen, str)) or not seen:
         return False
     return sent.casefold() == seen.casefold() or sent.startswith(seen)
+
+
+def _same_letters(sent: Json, seen: Json) -> bool:
+    return isinstance(sent, str) and isinstance(seen, str) and sent.casefold() == seen.casefold()
 
 
 def _one_moved(key: str, shape: Shape, now: Now, base: Base, out: Merged, *, moved: SideName) -> None:

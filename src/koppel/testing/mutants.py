@@ -300,6 +300,13 @@ _mutant(
     (settle, "made_meanwhile", _instead(lambda *_given: False)), (intents.Intent, "slot", _instead(property(lambda self: self.op))),
 )  # fmt: skip
 _mutant(
+    "same thing by another flow",
+    11,
+    "a flow makes what another flow is making, or has just made, from another record of the same thing",
+    (execute.once, "made_elsewhere", _instead(lambda *_given: frozenset())),
+    kind="graph",
+)
+_mutant(
     "two runs at once",
     11,
     "a flow that is running is started again",

@@ -10,13 +10,14 @@ from concurrent.futures import ProcessPoolExecutor
 
 import msgspec
 
+from koppel.testing.graph_world import GraphWorld
 from koppel.testing.loop import StuckError, run_virtual
 from koppel.testing.mutants import MUTANTS
 from koppel.testing.pair_world import PairWorld
 from koppel.testing.register_world import RegisterWorld
 from koppel.testing.worlds import Failure, World, WorldReport
 
-KINDS: dict[str, type[World]] = {"pair": PairWorld, "register": RegisterWorld}
+KINDS: dict[str, type[World]] = {"pair": PairWorld, "register": RegisterWorld, "graph": GraphWorld}
 
 
 class Failed(msgspec.Struct, frozen=True):

@@ -266,7 +266,10 @@ class LedgerServer(Server):
             return Response(400)
         self.tokens_made += 1
         before = self.refresh
-        self.access, self.refresh = f"ledger-access-{self.tokens_made:05}", f"ledger-refresh-{self.tokens_made:05}"
+        self.access, self.refresh = (
+            f"{self.name}-access-{self.tokens_made:05}",
+            f"{self.name}-refresh-{self.tokens_made:05}",
+        )
         self.granted = self.now()
         self.rotated[before] = (self.now(), self.refresh)
         return _json({"access": self.access, "refresh": self.refresh})

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -86,15 +86,17 @@ _BROKEN = "??"  # how a value looks that cannot be read
 
 
 class LedgerSettings(msgspec.Struct, frozen=True):
-    """A Ledger account."""
+    """A Ledger account: where its server stands, and our secret there."""
 
     secret: str = ""
+    base: str = LEDGER
 
 
 class TillSettings(msgspec.Struct, frozen=True):
-    """A Till shop."""
+    """A Till shop: where its server stands, and our key there."""
 
     apikey: str = ""
+    base: str = TILL
 
 
 # --- both ---------------------------------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ def ledger_pages(site: Site, query: Query) -> Exchange[Page]:
         after, whole, epoch = int(query.cursor.value), False, query.cursor.extra.get("epoch", "")
     else:
         after, whole, epoch = 0, True, ""
-    body = _body((yield Call(Request("GET", f"{LEDGER}/rows?after={after}"), kind="rows")), site.as_of)
+    body = _body((yield Call(Request("GET", f"{site.settings.base}/rows?after={after}"), kind="rows")), site.as_of)
     if epoch and body["epoch"] != epoch:
         return Page(restart=True)
     items = tuple(_ledger_item(row) for row in body["rows"])
@@ -199,7 +201,7 @@ def ledger_pages(site: Site, query: Query) -> Exchange[Page]:
 def ledger_find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, Finding]]:
     """By id, number or our own reference."""
     word = {"native": "id", "kvk": "nr", "ref": "ref"}[kind]
-    url = f"{LEDGER}/rows?{word}={quote(','.join(values))}"
+    url = f"{site.settings.base}/rows?{word}={quote(','.join(values))}"
     try:
         body = _body((yield Call(Request("GET", url), kind="find")), site.as_of)
     except RetryLater as error:
@@ -210,12 +212,13 @@ def ledger_find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict
     return {value: Found(tuple(found[value])) if value in found else Absent() for value in values}
 
 
-def ledger_send(_site: Site, batch: Batch) -> Exchange[tuple[Receipt, ...]]:
+def ledger_send(site: Site, batch: Batch) -> Exchange[tuple[Receipt, ...]]:
     """One call a row; a precondition travels along."""
     receipts: list[Receipt] = []
     for op in batch.operations:
         headers = {"If-Match": op.expect} if op.expect and op.native else {}
-        method, url = ("PUT", f"{LEDGER}/rows/{op.native}") if op.native else ("POST", f"{LEDGER}/rows")
+        rows = f"{site.settings.base}/rows"
+        method, url = ("PUT", f"{rows}/{op.native}") if op.native else ("POST", rows)
         body = msgspec.json.encode({"ref": op.op, "fields": op.fields, "archive": op.kind == "archive"})
         reply = yield Call(Request(method, url, headers, body), carries=(op.op,), kind="write")
         receipts.append(_ledger_receipt(op, reply))
@@ -282,7 +285,7 @@ def _ledger_redeem(settings: LedgerSettings, code: str, as_of: float) -> Exchang
 
 def _token(settings: LedgerSettings, form: dict[str, str], as_of: float) -> Exchange[RefreshOutcome]:
     body = msgspec.json.encode({**form, "secret": settings.secret})
-    reply = yield Call(Request("POST", f"{LEDGER}/token", body=body), carries=("token",), kind="token")
+    reply = yield Call(Request("POST", f"{settings.base}/token", body=body), carries=("token",), kind="token")
     if isinstance(reply, Response) and reply.status in {400, 401}:
         return Dead("this token was used before")
     grant = _body(reply, as_of)
@@ -332,7 +335,7 @@ LEDGER_SYSTEM = System(
         due=_ledger_due,
         refresh=_ledger_refresh,
         redeem=_ledger_redeem,
-        login=lambda _settings: "ledger",
+        login=lambda settings: f"ledger at {settings.base}",
     ),
     verdict=_verdict,
 )
@@ -352,7 +355,7 @@ def till_pages(site: Site, query: Query) -> Exchange[Page]:
     else:
         since = float(query.cursor.value) if query.cursor else 0.0
         after, whole, began = "", query.cursor is None, site.as_of
-    url = f"{TILL}/rows?since={since!r}&after={quote(after)}"
+    url = f"{site.settings.base}/rows?since={since!r}&after={quote(after)}"
     body = _body((yield Call(Request("GET", url), kind="rows")), site.as_of)
     items = tuple(_till_item(row) for row in body["rows"])
     if body["next"] is not None:
@@ -364,7 +367,9 @@ def till_pages(site: Site, query: Query) -> Exchange[Page]:
 def till_graves(site: Site, query: Query) -> Exchange[Page]:
     """What was deleted since the last reading."""
     since = float(query.cursor.value) if query.cursor else 0.0
-    body = _body((yield Call(Request("GET", f"{TILL}/graves?since={since!r}"), kind="graves")), site.as_of)
+    body = _body(
+        (yield Call(Request("GET", f"{site.settings.base}/graves?since={since!r}"), kind="graves")), site.as_of
+    )
     gone = tuple(("shops", str(native)) for native in body["gone"])
     return Page(gone=gone, cursor=Cursor("stamp", repr(site.as_of - TILL_MARGIN)), complete=query.cursor is None)
 
@@ -372,7 +377,7 @@ def till_graves(site: Site, query: Query) -> Exchange[Page]:
 def till_find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, Finding]]:
     """By id or number."""
     word = {"native": "id", "kvk": "nr"}[kind]
-    url = f"{TILL}/find?{word}={quote(','.join(values))}"
+    url = f"{site.settings.base}/find?{word}={quote(','.join(values))}"
     try:
         body = _body((yield Call(Request("GET", url), kind="find")), site.as_of)
     except RetryLater as error:
@@ -387,13 +392,15 @@ def _till_group(operations: tuple[Operation, ...]) -> tuple[Batch, ...]:
     return tuple(Batch(operations[i : i + 5]) for i in range(0, len(operations), 5))
 
 
-def till_send(_site: Site, batch: Batch) -> Exchange[tuple[Receipt, ...]]:
+def till_send(site: Site, batch: Batch) -> Exchange[tuple[Receipt, ...]]:
     """Five rows in one call, an outcome for each; the order of the outcomes is Till's own."""
     lines = [
         {"n": op.op, "id": op.native, "fields": op.fields, "archive": op.kind == "archive"} for op in batch.operations
     ]
     ops = tuple(op.op for op in batch.operations)
-    reply = yield Call(Request("POST", f"{TILL}/batch", body=msgspec.json.encode(lines)), carries=ops, kind="write")
+    reply = yield Call(
+        Request("POST", f"{site.settings.base}/batch", body=msgspec.json.encode(lines)), carries=ops, kind="write"
+    )
     if isinstance(reply, NoReply) or reply.status >= 500:
         return tuple(Receipt(op, "unknown") for op in ops)
     try:
@@ -479,10 +486,12 @@ TILL_SYSTEM = System(
         authorize=_till_key,
         due=lambda _tokens, _as_of: "fresh",
         tokens_from=lambda settings: Tokens(settings.apikey),
-        login=lambda _settings: "till",
+        login=lambda settings: f"till at {settings.base}",
     ),
     verdict=_verdict,
-    budgets=(Budget(name="minute", limit=TILL_BUDGET, window="minute", key=lambda _request: "shop"),),
+    budgets=(
+        Budget(name="minute", limit=TILL_BUDGET, window="minute", key=lambda request: urlsplit(request.url).netloc),
+    ),
 )
 
 

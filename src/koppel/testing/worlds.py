@@ -28,6 +28,7 @@ from koppel.testing.adversaries import Mischief, draw
 from koppel.testing.processes import Machine, Process
 
 START = 1_793_606_400.0  # a Monday in November 2026
+WORKERS = ("worker", "second", "third")
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -211,6 +212,7 @@ class World:
     kind = ""
     hours = 4.0
     interval = (300.0, 1500.0)
+    workers = 2  # at most, when there are as many flows
 
     def __init__(self, seed: int, *, exclude: frozenset[str] = frozenset()) -> None:
         self.seed = seed
@@ -230,6 +232,7 @@ class World:
         self.deaths: list[float] = []
         self.kills = self.runs = self.edits = self.sign_ins = 0
         self.power_lost = False
+        self.refused: SignInNeeded | None = None  # the last sign-in that was not taken
         self.failures: list[Failure] = []
         self.results: list[Result] = []
         self.last: dict[str, Result | None] = {}
@@ -266,12 +269,11 @@ class World:
     async def live(self) -> None:
         """From the first morning to the verdict."""
         self.build()
-        self.slots = [Slot(self, "worker")]
-        if len(self.flows) > 1 and not self.mischief.has("same worker"):
-            self.slots.append(Slot(self, "second"))
+        several = len(self.flows) if not self.mischief.has("same worker") else 1
+        self.slots = [Slot(self, name) for name in WORKERS[: min(several, self.workers)]]
         await self.first_sign_in()
         jobs = [
-            asyncio.create_task(self._flow_runs(flow, self.slots[min(i, len(self.slots) - 1)]))
+            asyncio.create_task(self._flow_runs(flow, self.slots[i % len(self.slots)]))
             for i, flow in enumerate(self.flows)
         ]
         people = asyncio.create_task(self._people())
@@ -320,6 +322,7 @@ class World:
             return what
         if how == "raised":
             if isinstance(what, SignInNeeded):
+                self.refused = what
                 await slot.do(self.sign_in)
             elif not isinstance(what, RetryLater):
                 self.fail(0, f"a run raised {type(what).__name__}: {what}")
@@ -382,7 +385,7 @@ class World:
         for _ in range(10):
             self.answer_doubts()
             for i, flow in enumerate(self.flows):
-                await self.run(flow, self.slots[min(i, len(self.slots) - 1)])
+                await self.run(flow, self.slots[i % len(self.slots)])
             await asyncio.sleep(400)
             if not self.loose_ends():
                 break

@@ -1,0 +1,354 @@
+"""What must hold in a world of toy systems once all is quiet: everything that can be asked of any number of them and of the
+flows between. Each question names the law that did not hold.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from koppel.mapping.flow import FieldRule, Flow, SideName, other
+from koppel.model.values import Json
+from koppel.model.versions import FACTS
+from koppel.store import flows, observations, subjects, trail, work
+from koppel.sync.base import Base
+from koppel.testing import toys
+from koppel.testing.toy_servers import LedgerServer, Row, Server, TillServer
+from koppel.testing.worlds import everything_said
+
+if TYPE_CHECKING:
+    from koppel.testing.toy_world import Place, ToyWorld
+
+GAP = 240.0  # seconds between our looking and our writing that are the vendor's gap (no precondition there)
+SIDES: tuple[SideName, SideName] = ("left", "right")
+OPENLY_OWNED = ("newest", "ask", "union")
+
+
+class Pair(NamedTuple):
+    """Two records a flow keeps in step; `follower`: one of several on the right."""
+
+    left: str
+    right: str
+    follower: bool
+
+
+class Verdict:
+    """The questions, and what they are asked of."""
+
+    def __init__(self, world: ToyWorld) -> None:
+        self.world = world
+        self.servers: list[Server] = world.servers()
+        self.deleted = world.people.deleted
+        self.said = everything_said(world)
+        entries = world.keeper.run(trail.read, limit=100_000)
+        self.happened = [(e.kind, f"{(e.data or {}).get('left')} {(e.data or {}).get('right')}") for e in entries]
+        self.open = [i for which in ("ask", "parked") for i in world.keeper.run(work.listed, which)]
+        self.answered = [
+            i
+            for which in ("ask", "parked")
+            for state in ("answered", "closed")
+            for i in world.keeper.run(work.listed, which, state=state)
+        ]
+        self.pairs = {flow.id: self._pairs(flow) for flow in world.flows}
+
+    def give(self) -> None:
+        """Ask everything."""
+        self._once()
+        self._nothing_unplanned()
+        for flow in self.world.flows:
+            self._agreed(flow)
+            self._linked(flow)
+        self._nothing_lost()
+        self._known()
+        self._tokens()
+        self._budgets()
+        self._deletions()
+        self._no_fights()
+        self._silent()
+
+    def fail(self, law: int, text: str) -> None:
+        """A law did not hold."""
+        self.world.fail(law, text)
+
+    def _pairs(self, flow: Flow) -> list[Pair]:
+        keeper, world = self.world.keeper, self.world
+        left, right = world.at(flow, "left"), world.at(flow, "right")
+        mine = keeper.run(subjects.of_records, world.stream_of(left), list(left.server.rows))
+        theirs = keeper.run(subjects.of_subjects, world.stream_of(right), {m.subject for m in mine.values()})
+        return [
+            Pair(native, t.native, t.role == "follower")
+            for native, m in mine.items()
+            for t in theirs.get(m.subject, [])
+            if t.native in right.server.rows
+        ]
+
+    # --- effects once ---------------------------------------------------------------------------------------------------
+
+    def _once(self) -> None:
+        for server in self.servers:
+            refs = Counter(ref for ref, _, _ in server.created)
+            double = [ref for ref, n in refs.items() if n > 1]
+            if double:
+                self.fail(2, f"{server.name}: the operation {double[0]} took effect {refs[double[0]]} times")
+            seen: dict[tuple[str, str], str] = {}
+            for _ref, number, native in server.created:
+                row = server.rows.get(native)
+                if row is None:
+                    continue  # a person deleted it since
+                if not number and any(e.native == native and e.word == "nr" for e in server.typed):
+                    continue  # a person gave it a number: it is another company's record from then on
+                key = ("nr", str(number)) if number else ("title", str(row.get("title")))
+                if key in seen and not self._made_again(key):
+                    self.fail(2, f"{server.name}: {key} was created as {seen[key]} and as {native}")
+                seen[key] = native
+
+    def _made_again(self, key: tuple[str, str]) -> bool:
+        """Two creates of one number are right when people made two records with it, copied it, or deleted one that had it."""
+        titled = key[0] == "title"  # the systems have different words for a name
+        typed = {
+            (e.system, e.native)
+            for server in self.servers
+            for e in server.typed
+            if str(e.value) == key[1] and (titled or e.word == key[0])
+        }
+        return len(typed) > 1 or any(str(row.get(key[0])) == key[1] for row in self.deleted.values())
+
+    # --- writes -----------------------------------------------------------------------------------------------------------
+
+    def _nothing_unplanned(self) -> None:
+        """A Ledger takes preconditions: nothing a person typed is overwritten there that we had not seen. And what a stored plan
+        replaces is what it was made on."""
+        for server in self.servers:
+            if isinstance(server, LedgerServer):
+                typed = {(e.native, e.word, repr(e.value)) for e in server.typed}
+                for w in server.written:
+                    if not w.seen and w.over is not None and (w.native, w.word, repr(w.over)) in typed:
+                        name = f"{server.name} {w.native}"
+                        self.fail(1, f"{w.over!r}, typed into {w.word} of {name}, was overwritten unseen")
+        for began, ended, plan in self.world.applied:
+            flow = next(flow for flow in self.world.flows if flow.id == plan.flow)
+            for side in SIDES:
+                server = self.world.at(flow, side).server
+                if isinstance(server, TillServer):
+                    before = {op.op: op.before for p in plan.steps for op in p.operations if p.step.side == side}
+                    self._as_planned(server, before, began, ended)
+
+    def _as_planned(self, server: Server, before: dict[str, Any], began: float, ended: float) -> None:
+        for w in server.written:
+            if w.ref not in before or not began <= w.at <= ended or w.word not in before[w.ref]:
+                continue
+            shown = server.shown.get((w.native, w.word, repr(w.over)))
+            was = before[w.ref][w.word]
+            moved = w.over is not None and not alike(w.word, w.over, was)
+            if moved and shown is not None and shown < (w.at if len(self.world.flows) == 1 else began):
+                name = f"{server.name} {w.native}"
+                self.fail(1, f"a stored plan replaced {w.over!r} in {w.word} of {name}; it was made on {was!r}")
+
+    def _agreed(self, flow: Flow) -> None:
+        """Every field of every pair: equal as the sides can show it, or asked, or parked, or left as it is with a reason."""
+        left, right = self.world.at(flow, "left").server, self.world.at(flow, "right").server
+        for pair in self.pairs[flow.id]:
+            one, two = left.rows[pair.left], right.rows[pair.right]
+            if one.get("archived") or two.get("archived"):
+                continue
+            items = [i for i in self.open if i.flow == flow.id and i.native in (pair.left, pair.right)]
+            about = {i.field for i in items}
+            for rule in flow.fields:
+                word = toys.WORD[rule.path]
+                if not _applies(flow, rule, pair) or alike(word, one.get(word), two.get(word)):
+                    continue
+                if about & {"", rule.path, f"{pair.right} {rule.path}", "missing", "scope"}:
+                    continue
+                self._differ(flow, rule, pair, one.get(word), two.get(word))
+
+    def _differ(self, flow: Flow, rule: FieldRule, pair: Pair, left: Json, right: Json) -> None:
+        stored = self.world.keeper.run(flows.bases_of, flow.id, left=[pair.left]).get((pair.left, pair.right))
+        base = stored.base if stored else None
+        if base is not None and _left_as_it_is(base, rule.path, left, right):
+            return
+        law = 3 if rule.owner in OPENLY_OWNED else 1
+        agreed = f"{base.left.get(rule.path)!r} / {base.right.get(rule.path)!r}" if base else "nothing"
+        on_its_way = (base.written_left.get(rule.path), base.written_right.get(rule.path)) if base else None
+        self.fail(
+            law,
+            f"{flow.id}: {rule.path} ({rule.owner}) of {pair.left}/{pair.right}: {left!r} and {right!r}, neither agreed nor"
+            f" asked; base {agreed}, on its way {on_its_way}",
+        )
+
+    # --- nothing lost ----------------------------------------------------------------------------------------------------
+
+    def _nothing_lost(self) -> None:
+        """Every last human value that we could see stands on a side, in the trail, or on a work list."""
+        standing = {text.casefold() for s in self.servers for row in s.rows.values() for text in _texts(row)}
+        said = self.said.casefold()
+        for server in self.servers:
+            last = {(e.native, e.word): e for e in server.typed}
+            for (native, word), edit in last.items():
+                if (server.name, native) in self.deleted or not isinstance(edit.value, str):
+                    continue
+                seen = server.shown.get((native, word, repr(edit.value)))
+                over = [
+                    w
+                    for w in server.written
+                    if w.native == native and w.word == word and w.at >= edit.at and w.over == edit.value
+                ]
+                if not over or seen is None or over[0].at - seen < GAP:
+                    continue
+                if edit.value.casefold() not in standing and edit.value.casefold() not in said:
+                    name = f"{server.name} {native}"
+                    self.fail(3, f"{edit.value!r}, typed by a person into {word} of {name}, is nowhere any more")
+
+    def _known(self) -> None:
+        """Every record was taken in; one that shows something unreadable is on a list."""
+        for place in self.world.places:
+            server, stream = place.server, self.world.stream_of(place)
+            known = self.world.keeper.run(observations.load, stream, list(server.rows), entity="company")
+            for native, row in server.rows.items():
+                if native not in known or known[native].gone:
+                    self.fail(8, f"{server.name} {native} exists and was never taken in")
+                elif not row.get("archived"):
+                    self._readable(place, native, row)
+
+    def _readable(self, place: Place, native: str, row: Row) -> None:
+        """What cannot be read is told by each flow that compares that field of that pair."""
+        broken = [w for w in ("tel", "legal") if isinstance(row.get(w), str) and row[w].startswith("??")]
+        for flow, side in self._flows_at(place):
+            for pair in self.pairs[flow.id]:
+                if native != (pair.left if side == "left" else pair.right):
+                    continue
+                rules = [r for r in flow.fields if toys.WORD[r.path] in broken and _applies(flow, r, pair)]
+                if rules and not any(i.flow == flow.id and i.native in (pair.left, pair.right) for i in self.open):
+                    name = f"{place.server.name} {native}"
+                    self.fail(4, f"{flow.id}: {name} shows a value that cannot be read, and nobody was told")
+
+    def _flows_at(self, place: Place) -> list[tuple[Flow, SideName]]:
+        return [(flow, side) for flow in self.world.flows for side in SIDES if self.world.at(flow, side) is place]
+
+    def _linked(self, flow: Flow) -> None:
+        """Every record has its counterpart where the flow makes them, or stands on a work list, or somebody decided."""
+        for side in SIDES:
+            server, far = self.world.at(flow, side).server, self.world.at(flow, other(side)).server
+            if not flow.creates(other(side)):
+                continue
+            paired = {pair.left if side == "left" else pair.right for pair in self.pairs[flow.id]}
+            listed = {i.native for i in self.open if i.flow == flow.id}
+            for native, row in server.rows.items():
+                if native in paired or native in listed or row.get("archived"):
+                    continue
+                if not self._decided(flow, native, str(row.get("nr")), (server, far)):
+                    self.fail(
+                        4, f"{flow.id}: {server.name} {native} ({row.get('nr')}) is neither linked nor on any list"
+                    )
+
+    def _decided(self, flow: Flow, native: str, number: str, servers: tuple[Server, Server]) -> bool:
+        """A person said skip, unlink or leave; or a twin with the same number stands for it; or it came after an unlink."""
+        twins = [n for s in servers for n, row in s.rows.items() if str(row.get("nr")) == number]
+        about = {native, *twins}
+        parted = any(kind == "unlinked" and any(f":{n}" in text for n in about) for kind, text in self.happened)
+        return (
+            parted
+            or any(i.native in about and i.answer in ("skip", "unlink", "leave") for i in self.answered)
+            or "unlink" in (flow.missing_left, flow.missing_right)
+            or any(i.native in about for i in self.open)
+        )
+
+    # --- manners ----------------------------------------------------------------------------------------------------------
+
+    def _budgets(self) -> None:
+        for server in self.servers:
+            if server.over_budget:
+                self.fail(10, f"{server.name} refused {server.over_budget} calls over its allowance")
+
+    def _tokens(self) -> None:
+        for server in self.servers:
+            if not isinstance(server, LedgerServer):
+                continue
+            if server.early:
+                self.fail(9, f"a token of {server.name} was refreshed too early {server.early} times")
+            # A pair that never arrived can only be mended by a person; but who uses the old one when the new one is here?
+            at_once = [
+                at
+                for at, old in server.token_misuse
+                if (new := server.rotated.get(old))
+                and new[1] in self.world.arrived.get(server.name, ())
+                and at - new[0] < 20
+                and not any(new[0] - 1 <= death <= at for death in self.world.deaths)  # before it could be stored
+                and at not in self.world.wire.late
+            ]
+            if at_once:
+                self.fail(9, f"{server.name}: {len(at_once)} refreshes at once with another")
+
+    def _deletions(self) -> None:
+        for server in self.servers:
+            elsewhere = any(name != server.name for name, _ in self.deleted)
+            for row in server.rows.values():
+                if row.get("archived") and not elsewhere:
+                    self.fail(7, f"{server.name} {row['id']} was archived and nobody had deleted anything")
+
+    def _no_fights(self) -> None:
+        """A value is written, perhaps written again after a lost answer, and then left alone."""
+        typed = Counter(e.word for s in self.servers for e in s.typed)
+        for server in self.servers:
+            for (native, word), n in Counter((w.native, w.word) for w in server.written).items():
+                if n > 6 + 2 * typed[word]:
+                    self.fail(6, f"{server.name} {native}: {word} was written {n} times")
+        redundant, writes = sum(s.redundant for s in self.servers), sum(s.writes for s in self.servers)
+        if redundant > 8 + 0.25 * writes:
+            self.fail(6, f"{redundant} of {writes} writes changed nothing")
+
+    def _silent(self) -> None:
+        """A run with nothing to do lists each stream once and writes nothing; what only a person can end is asked about again."""
+        ends = [self.world.at(flow, side).server for flow in self.world.flows for side in SIDES]
+        allowed = sum(
+            2 if isinstance(server, TillServer) else 1 for server in ends
+        )  # a Till lists what it buried apart
+        allowed += 2 * len(self.world.doubts())
+        whole = any(
+            result.counts["read_whole"] for result in self.world.last.values() if result
+        )  # it was time for that
+        if self.world.idle_calls > allowed and not whole:
+            self.fail(5, f"a run with nothing to do made {self.world.idle_calls} calls")
+        if self.world.idle_writes:
+            self.fail(5, f"a run with nothing to do wrote {self.world.idle_writes} times")
+
+
+def _applies(flow: Flow, rule: FieldRule, pair: Pair) -> bool:
+    """Whether a flow keeps this field of this pair in step: of several records with one key it keeps the facts, one way."""
+    if rule.when != "always":
+        return False
+    return not pair.follower or (rule.path in FACTS[flow.entity] and rule.owner != "right")
+
+
+def _left_as_it_is(base: Base, path: str, left: Json, right: Json) -> bool:
+    """Agreed to differ: both forms stand in the base, and somebody said why."""
+    if path not in base.left and path not in base.right:
+        return False
+    word = toys.WORD[path]
+    return alike(word, base.left.get(path), left) and alike(word, base.right.get(path), right) and path in base.prov
+
+
+def alike(word: str, one: Json, two: Json) -> bool:
+    """Whether two values are one value as all toy systems can keep it: cut at 20 characters, in capitals, in any order."""
+    return _form(word, one) == _form(word, two)
+
+
+def _form(word: str, value: Json) -> Json:
+    if value in (None, "", []):
+        return None
+    match word:
+        case "legal":
+            return " ".join(str(value)[:20].split())
+        case "brand" | "title":
+            return " ".join(str(value).casefold().split())
+        case "codes":
+            return sorted(str(entry.get("code")) for entry in value)
+        case "place":
+            return {name: part for name, part in sorted(value.items()) if part}
+        case _:
+            return value
+
+
+def _texts(row: Row) -> list[str]:
+    return [str(value) for value in row.values()] + [
+        str(part) for value in row.values() if isinstance(value, dict) for part in value.values()
+    ]
