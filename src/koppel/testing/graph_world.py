@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from koppel.mapping.across import check_flows
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, Missing, Owner, RunRules
+from koppel.testing.toy_verdict import Verdict
 from koppel.testing.toy_world import ToyWorld
 
 NAMES = ("amber", "birch", "cedar", "delft", "ebony")
@@ -47,6 +48,10 @@ class GraphWorld(ToyWorld):
         self.flows = self._flows([self._turned(edge) for edge in edges_of(self.shape, names)])
         assert not (wrong := check_flows({f"{flow.id}.toml": flow for flow in self.flows})), wrong
         self._furnish()
+
+    def judge(self) -> None:
+        """Everything that must hold once all is quiet."""
+        Verdict(self).give()
 
     def _turned(self, edge: Edge) -> Edge:
         return edge if self.rnd.random() < 0.5 else (edge[1], edge[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, Missing, Owner, RunRules
+from koppel.testing.toy_verdict import Verdict
 from koppel.testing.toy_world import ToyWorld
 
 OWNERS: dict[str, Owner] = {
@@ -45,6 +46,10 @@ class PairWorld(ToyWorld):
                 ledger.add(row)
             if where > 0.4:
                 till.add(row if self.rnd.random() < 0.5 else row | {"title": people.word(), "tel": people.phone()})
+
+    def judge(self) -> None:
+        """Everything that must hold once all is quiet."""
+        Verdict(self).give()
 
     def _flow(self, name: str, owners: dict[str, Owner]) -> Flow:
         fields = tuple(

@@ -5,7 +5,7 @@ flows between. Each question names the law that did not hold.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from koppel.mapping.flow import FieldRule, Flow, SideName, other
 from koppel.model.values import Json
@@ -14,10 +14,8 @@ from koppel.store import flows, observations, subjects, trail, work
 from koppel.sync.base import Base
 from koppel.testing import toys
 from koppel.testing.toy_servers import LedgerServer, Row, Server, TillServer
+from koppel.testing.toy_world import Place, ToyWorld
 from koppel.testing.worlds import everything_said
-
-if TYPE_CHECKING:
-    from koppel.testing.toy_world import Place, ToyWorld
 
 GAP = 240.0  # seconds between our looking and our writing that are the vendor's gap (no precondition there)
 SIDES: tuple[SideName, SideName] = ("left", "right")

@@ -19,7 +19,6 @@ from koppel.systems.spi import Request, Response
 from koppel.testing import toys
 from koppel.testing.toy_people import People
 from koppel.testing.toy_servers import LedgerServer, Server, TillServer
-from koppel.testing.toy_verdict import Verdict
 from koppel.testing.worlds import World
 
 SIDES: tuple[SideName, SideName] = ("left", "right")
@@ -206,10 +205,6 @@ class ToyWorld(World):
 
     def _tokens_made(self) -> int:
         return sum(s.tokens_made for s in self.servers() if isinstance(s, LedgerServer))
-
-    def judge(self) -> None:
-        """Everything that must hold once all is quiet."""
-        Verdict(self).give()
 
 
 __all__ = ["Place", "ToyWorld"]
