@@ -28,15 +28,17 @@ from koppel.engine.clock import Clock, RealClock
 from koppel.engine.following import FollowingClock
 from koppel.engine.ports import Connection, Ports, Transport, no_point
 from koppel.engine.send import HttpTransport
+from koppel.mapping.flow import Endpoint
+from koppel.mapping.kept import kept_fields
 from koppel.mapping.project import own_fields
 from koppel.mapping.transforms import Transform, with_own
 from koppel.model.problem import Problem, SetupError, UsageError
 from koppel.model.values import Ref
-from koppel.store import secrets
+from koppel.store import notes, secrets
 from koppel.store.store import Store, open_store
 from koppel.store.vault import Vault, create_key, read_key
 from koppel.systems import registry
-from koppel.systems.spi import System
+from koppel.systems.spi import Resource, System
 
 T = TypeVar("T")
 
@@ -152,13 +154,27 @@ class Opened:
                     if end.connection == name:
                         own.setdefault(end.resource, []).extend(own_fields(loaded.flow, side))
         facts = registry.facts(config.system)
+        system = registry.load(config.system).for_settings(settings)
         return Connection(
             name=name,
-            system=registry.load(config.system).for_settings(settings),
+            system=system,
             settings=settings,
             facts=facts,
             own={r: tuple(dict.fromkeys(names)) for r, names in own.items()},
+            keeps={r.name: self._keeps(name, r) for r in system.resources if r.entity}
+            if config.cache == "mapped"
+            else {},
         )
+
+    def _keeps(self, name: str, resource: Resource) -> frozenset[str] | None:
+        """What is kept of a resource's records: what the flows that use it need. While a flow's file cannot be read, as before."""
+        end = Endpoint(name, resource.name)
+        if any(loaded.flow is None for loaded in self.flows.values()):
+            told = self.store.run(notes.get, f"kept {end}")
+            return None if told is None else frozenset(told)
+        flows = [loaded.flow for loaded in self.flows.values() if loaded.flow is not None]
+        using = [f for f in flows if end in (f.left, f.right, *(line.source for line in f.enrich))]
+        return kept_fields(resource.entity, using, transforms=self.transforms)
 
     def system_of(self, name: str) -> System:
         """The system of a connection, as its settings make it; settings are only read where they matter. Raises SetupError."""

@@ -11,6 +11,7 @@ system = "kvk"
 [connections.books-nl]
 system = "exact"
 division = 123456
+cache = "mapped"                             # full (default): all that was read is kept; mapped: only what flows use
 
 [retention]
 technical_days = 90                          # records that belong to nothing, closed work items, what runs said
@@ -26,7 +27,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -41,16 +42,19 @@ FILE = "koppel.toml"
 KEY_FILE = "koppel.key"
 STORE_FILE = "koppel.db"
 FLOWS = "flows"
+CacheMode = Literal["full", "mapped"]
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 class ConnectionConfig(msgspec.Struct, frozen=True):
-    """One connection as written: its system and settings, without secrets. Files it names stand in `folder`."""
+    """One connection as written: its system and settings, without secrets. Files it names stand in `folder`. `cache`: how much
+    of its records is kept here."""
 
     name: str
     system: str
     settings: dict[str, Json]
     folder: str = ""
+    cache: CacheMode = "full"
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -130,8 +134,20 @@ def _connection(name: str, entry: Any, file: Path) -> ConnectionConfig:
             f"{file}: connections.{name}.{secret[0]} is a secret and does not belong in a file.",
             remedy=f"Remove it there and run: koppel connect {name}",
         )
-    settings = {key: value for key, value in entry.items() if key != "system"}
-    return ConnectionConfig(name, entry["system"], settings, str(file.parent))
+    settings = {key: value for key, value in entry.items() if key not in ("system", "cache")}
+    return ConnectionConfig(name, entry["system"], settings, str(file.parent), cache=_cache(name, entry, file))
+
+
+def _cache(name: str, entry: Mapping[str, Json], file: Path) -> CacheMode:
+    mode = entry.get("cache", "full")
+    if mode == "hashes":
+        raise SetupError(
+            f'{file}: connections.{name}: the cache mode "hashes" is not available in this Koppel.',
+            remedy='Write cache = "mapped": of a record only what flows use is kept then.',
+        )
+    if mode not in ("full", "mapped"):
+        raise SetupError(f"{file}: connections.{name}: {mode!r} is no cache mode.", remedy='Write "full" or "mapped".')
+    return mode
 
 
 def secret_fields(system: str) -> tuple[str, ...]:
@@ -227,12 +243,14 @@ def write_connection(folder: Path, name: str, system: str, settings: Mapping[str
         raise UsageError(f"{name!r} is no name for a connection.", remedy="Use small letters, digits and hyphens.")
     file = folder / FILE
     text = file.read_text(encoding="utf-8")
+    before = _table(tomllib.loads(text), "connections", file).get(name, {})
+    cache = {"cache": before["cache"]} if "cache" in before else {}  # no setting of the system: it stays
     block = (
         "\n".join(
             [
                 f"[connections.{name}]",
                 f"system = {_toml(system)}",
-                *(f"{key} = {_toml(value)}" for key, value in settings.items()),
+                *(f"{key} = {_toml(value)}" for key, value in {**cache, **settings}.items()),
             ]
         )
         + "\n"

@@ -98,7 +98,9 @@ def laid_over(
         for native, key in keys.items():
             answer = answers.get(key or "")
             mine = seen[native].record
-            if answer is not None and answer.record is not None and mine is not None and not answer.gone:
+            if answer is not None and answer.kept is not None and not {*line.gives} <= answer.kept:
+                seen[native] = msgspec.structs.replace(seen[native], kept=frozenset[str]())  # until it was asked anew
+            elif answer is not None and answer.record is not None and mine is not None and not answer.gone:
                 given = _given(answer.record, line.gives)
                 record = Record(msgspec.structs.replace(mine.entity, **given), mine.own)
                 giver = (f"{line.source}:{answer.native}", answer.version, answer.seen_at)

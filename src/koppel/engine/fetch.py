@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from koppel.engine import leasing
+from koppel.engine import caching, leasing
 from koppel.engine.noticed import note_edits
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender, gather_limited
+from koppel.mapping.kept import reduced
 from koppel.model.problem import Bug, RetryLater
 from koppel.store import hints, leases, observations, streams
 from koppel.store.observations import Seen, Taken
@@ -86,6 +87,10 @@ async def _read_on(
     *,
     whole: bool,
 ) -> Fetched:
+    if resource.entity and await ports.store.tx(caching.follow, connection, resource, ports.clock.now()):
+        ports.tell(
+            f"{connection.name}:{resource.name}: a flow uses more of it than was kept; reading it from the start"
+        )
     stream = await ports.store.tx(streams.ensure, connection.name, resource.name)  # under the lease: as it stands now
     if (whole and not stream.scanning) or (stream.cursor is None and stream.next is None):
         stream = await _from_the_start(ports, stream)
@@ -188,8 +193,10 @@ def take_items(
     if asked_at is not None:
         newer = observations.seen_since(db, stream.id, [item.native for item in items], asked_at)
         items = [item for item in items if item.native not in newer]
+    keeps = connection.keeps.get(resource.name)
+    kept = [] if keeps is None else [sorted(keeps)]
     digests = {
-        item.native: db.vault.digest(canonical([item.fields, list(connection.own.get(resource.name, ()))]))
+        item.native: db.vault.digest(canonical([item.fields, list(connection.own.get(resource.name, ())), *kept]))
         for item in items
     }
     known = observations.raw_digests(db, stream.id, digests)
@@ -216,16 +223,17 @@ def decoded(connection: Connection, resource: Resource, site: object, item: Item
     assert resource.decode is not None
     result = resource.decode(site, item)  # type: ignore[arg-type]
     record = result.record
-    _ = connection
+    keeps = connection.keeps.get(resource.name)
     return Seen(
         item.native,
-        record,
+        reduced(record, keeps),
         resource.entity,
         item.version,
         item.modified_at,
         raw_digest,
         record.entity.match_keys(),
         result.problems,
+        kept=keeps,
     )
 
 
@@ -261,6 +269,8 @@ async def look_up(
     """Ask for records by key, in bulk; what is found is stored, and so is the answer "not there" for a look-up by id."""
     if resource.find is None or kind not in resource.can.find:
         raise Bug(f"{connection.name}:{resource.name} cannot be asked by {kind}")
+    if not resource.can.list:
+        await ports.store.tx(caching.follow, connection, resource, ports.clock.now())
     size = max(1, resource.can.find_batch)
     parts = [tuple(values[i : i + size]) for i in range(0, len(values), size)]
     find = resource.find

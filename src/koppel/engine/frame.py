@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from koppel.engine.caching import lacks, needed
 from koppel.engine.enrich import laid_over
 from koppel.engine.matching import Matching
 from koppel.engine.ports import Connection, Ports
@@ -270,6 +271,11 @@ class Loader:
         )
         near_sides, far_sides = sides_of(db, frame, anchor, own), sides_of(db, frame, far, far_seen)
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
+        needs = (
+            needed(frame.flow, frame.transforms)
+            if any(o.kept is not None for o in (*own.values(), *far_seen.values()))
+            else None
+        )
         made: list[View] = []
         for native in natives:
             mine = own.get(native)
@@ -292,6 +298,8 @@ class Loader:
             ]
             paired = {entry.side.native for entry in linked}
             same = {n for key in side.keys for n in twins.get(key, ()) if n != native}
+            concerned = {*paired, *(m.native for m in matching.strong(native, paired=paired))}
+            concerned |= {p.native for p in weak.get(native, ())}
             made.append(
                 View(
                     anchor,
@@ -311,6 +319,8 @@ class Loader:
                     or all(key in frame.absent[far] for key in side.keys),
                     waiting=unread
                     or bool(unseen)
+                    or (mine is not None and lacks(mine, needs))
+                    or any(lacks(far_seen[n], needs) for n in concerned if n in far_seen)
                     or self._waiting(anchor, native, paired)
                     or (near_stream in self.unclear and not side.keys and member is None),
                     answers={item.field: item.answer for item in items.get(native, ()) if item.state == "answered"},

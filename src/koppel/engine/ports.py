@@ -32,13 +32,15 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """One configured account on a system. `own` lists, per resource, the vendor's own fields that flows use."""
+    """One configured account on a system. `own` lists, per resource, the vendor's own fields that flows use; `keeps` the
+    canonical fields that are kept of its records (a resource that is not there, or None: all)."""
 
     name: str
     system: System
     settings: Any
     facts: Mapping[str, Json] = field(default_factory=dict)
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keeps: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
 
     @property
     def login(self) -> str:

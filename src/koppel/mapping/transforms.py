@@ -50,7 +50,7 @@ class Transform:
     """One transform. `takes` = one value, or the record as plain JSON; `gives` = the kind of its result.
 
     `count` marks a transform written with a number behind it (`cut:30`). `accepts` lists the kinds it can read (empty =
-    any plain value). `en` and `nl` say what it does, for the mapping document.
+    any plain value). `reads`: the fields a transform of whole records looks at (empty = any of them). `en` and `nl` say what it does, for the mapping document.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Transform:
     gives: Kind = "text"
     accepts: frozenset[Kind] = frozenset()
     count: bool = False
+    reads: frozenset[str] = frozenset()
     en: str = ""
     nl: str = ""
 
@@ -271,6 +272,7 @@ TRANSFORMS: dict[str, Transform] = {
             name="legal_form_and_sbi",
             function=_legal_form_and_sbi,
             takes="record",
+            reads=frozenset({"legal_form", "sbi"}),
             en="the legal form and the main activity (SBI)",
             nl="de rechtsvorm en de hoofdactiviteit (SBI)",
         ),

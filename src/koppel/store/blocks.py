@@ -30,7 +30,10 @@ def move(db: Db, stream: int, seq: int, kinds: Iterable[str]) -> None:
 
 def newer(db: Db, stream: int, seq: int, *, limit: int) -> list[tuple[str, int]]:
     """The next records whose latest change lies after `seq`, with that change's number."""
-    find = "select native, seq from observations where stream = :s and seq > :q order by seq limit :n"
+    kept = " and not exists (select 1 from restricted r where r.stream = o.stream and r.native = o.native)"  # is not looked at
+    find = (
+        f"select o.native, o.seq from observations o where o.stream = :s and o.seq > :q{kept} order by o.seq limit :n"
+    )
     return [(row[0], row[1]) for row in db.rows(find, s=stream, q=seq, n=limit)]
 
 
@@ -46,6 +49,15 @@ def put(db: Db, stream: int, made: Mapping[str, Iterable[tuple[str, str]]]) -> N
             f" select :s, kind, value, native from {given} where true on conflict do nothing",
             s=stream, rows=as_rows(rows),
         )  # fmt: skip
+
+
+def drop(db: Db, stream: int, natives: Iterable[str]) -> None:
+    """Forget the blocks of these records: nothing is proposed for them."""
+    db.run(
+        f"delete from blocks where stream = :s and native in (select v from {db.values()})",
+        s=stream,
+        list=as_list(natives),
+    )
 
 
 def sharing(db: Db, stream: int, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from koppel.model.values import Json
-from koppel.store import due, hints, streams, subjects, suppression, trail
+from koppel.store import blocks, due, hints, streams, subjects, suppression, trail
 from koppel.store.due import Due
 from koppel.store.holdings import Holdings
 from koppel.store.people import Key, Person, World, every_key
 from koppel.store.sql import Db, as_list
+from koppel.store.tables import metadata
 
 Counts = dict[str, int]
 
@@ -56,6 +57,7 @@ def erase(
     for subject in person.subjects:
         subjects.erase(db, subject)
     _forget_records(db, person.records)
+    _forget_in_flows(db, world, person.records)
     _forget_notes(db, holdings)
     _say(db, "erased", case, at=at, by=by, reason=reason, numbers=counts(holdings))
     return case
@@ -71,6 +73,7 @@ def restrict(
     _forget_work(db, holdings, at=at)
     for stream, native in person.records:
         hints.done(db, stream, [native])
+        blocks.drop(db, stream, [native])
     _say(db, "restricted", case, at=at, by=by, reason=reason, numbers=counts(holdings))
     return case
 
@@ -105,16 +108,47 @@ def _forget_work(db: Db, holdings: Holdings, *, at: float) -> None:
         due.add(db, row["flow"], [Due(row["side"], row["native"], "asked")], at=at)
 
 
+def places_of_records() -> dict[str, list[tuple[str, str]]]:
+    """Every table that names records by stream and id, with those pairs of columns: what is added later is forgotten as well.
+
+    Intents are not among them: while an operation about somebody is open, nobody is erased.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table in metadata.sorted_tables:
+        names = {column.name for column in table.columns}
+        pairs = [("stream", "native"), ("stream", "target")]
+        pairs += [(f"{name.removesuffix('_native')}_stream", name) for name in names if name.endswith("_native")]
+        mine = sorted(pair for pair in pairs if {*pair} <= names)
+        if mine and table.name not in ("intents", "suppressions"):
+            found[table.name] = mine
+    return found
+
+
 def _forget_records(db: Db, keys: Iterable[Key]) -> None:
     by_stream: dict[int, list[str]] = {}
     for stream, native in keys:
         by_stream.setdefault(stream, []).append(native)
-    for stream, natives in by_stream.items():
-        for table in ("observations", "match_keys", "members", "hints"):
-            db.run(
-                f"delete from {table} where stream = :s and native in (select v from {db.values()})",
-                s=stream, list=as_list(natives),
-            )  # fmt: skip
+    for table, pairs in places_of_records().items():
+        for of, named in pairs:
+            for stream, natives in by_stream.items():
+                db.run(
+                    f"delete from {table} where {of} = :s and {named} in (select v from {db.values()})",
+                    s=stream, list=as_list(natives),
+                )  # fmt: skip
+
+
+def _forget_in_flows(db: Db, world: World, keys: Iterable[Key]) -> None:
+    """Rows that name a record by flow and side, in whichever table."""
+    mine = list(keys)
+    for table in metadata.sorted_tables:
+        if table.name in ("work", "intents") or not {"flow", "side", "native"} <= {c.name for c in table.columns}:
+            continue
+        for flow, (left, right) in world.flows.items():
+            for side, stream in (("left", left), ("right", right)):
+                db.run(
+                    f"delete from {table.name} where flow = :f and side = :d and native in (select v from {db.values()})",
+                    f=flow, d=side, list=as_list(native for s, native in mine if s == stream),
+                )  # fmt: skip
 
 
 def _forget_notes(db: Db, holdings: Holdings) -> None:

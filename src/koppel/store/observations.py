@@ -23,7 +23,7 @@ class Seen(msgspec.Struct, frozen=True):
     """One record as an exchange brought it: decoded, or None for a record the vendor says is gone.
 
     `problems`: what of it could not be read, or why it is not there. `remember`: keep its absence even when it was never seen
-    (an answered look-up).
+    (an answered look-up). `kept`: the fields that were kept of the record; None: all it has.
     """
 
     native: str
@@ -35,6 +35,7 @@ class Seen(msgspec.Struct, frozen=True):
     keys: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
     remember: bool = False
+    kept: frozenset[str] | None = None
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -52,6 +53,7 @@ class Observation(msgspec.Struct, frozen=True):
     modified_at: float | None
     problems: tuple[Problem, ...] = ()
     given: tuple[str, ...] = ()  # fields of the record that another resource laid over it
+    kept: frozenset[str] | None = None  # the fields that are kept of it; None: all it has
     givers: dict[
         str, tuple[str, str, float]
     ] = {}  # and for each the record it is from: its ref, version and when it was seen
@@ -121,7 +123,8 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
             continue
         seq += 1
         (new if before is None else changed).append(native)
-        sealed = db.vault.seal_json({**body, "m": item.modified_at}, about=native)
+        more: dict[str, Json] = {"m": item.modified_at} | ({} if item.kept is None else {"k": sorted(item.kept)})
+        sealed = db.vault.seal_json(body | more, about=native)
         changed_rows.append(
             [native, seq, item.version, ENTITY_VERSIONS[item.entity], item.raw_digest, digest, sealed, 0, at, scan]
         )
@@ -232,7 +235,44 @@ def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
         record,
         body["m"] if body else None,
         problems,
+        kept=frozenset(body["k"]) if body and "k" in body else None,
     )
+
+
+def cut_down(db: Db, stream: int, kept: frozenset[str]) -> None:
+    """Keep only these fields of what a stream's rows hold: gone records, too. It is no change: no row gets a `seq`."""
+    after, size = "", 2000
+    while True:
+        rows = db.rows(
+            "select native, vals, gone, digest from observations where stream = :s and native > :a and vals is not null"
+            " order by native limit :n",
+            s=stream, a=after, n=size,
+        )  # fmt: skip
+        given: list[list[Json]] = []
+        for native, sealed, gone, digest in rows:
+            body = db.vault.unseal_json(sealed, about=native)
+            if "e" not in body:
+                continue
+            fields = kept & {*body["k"]} if "k" in body else kept
+            body |= {"e": {name: value for name, value in body["e"].items() if name in fields}, "k": sorted(fields)}
+            shown = db.vault.digest(canonical({part: body[part] for part in ("e", "o", "p")}))
+            given.append([native, db.vault.seal_json(body, about=native), digest if gone else shown])
+        columns = {"native": "text", "vals": "text", "digest": "text"}
+        db.run(  # without a raw digest it is decoded anew when it is seen next
+            "insert into observations (stream, native, seq, digest, vals, raw_digest, seen_at)"
+            f" select o.stream, o.native, o.seq, given.digest, given.vals, '', o.seen_at from {db.table(columns)}"
+            " cross join observations o where o.stream = :s and o.native = given.native"
+            " on conflict (stream, native) do update set digest = excluded.digest, vals = excluded.vals, raw_digest = ''",
+            s=stream, rows=as_rows(given),
+        )  # fmt: skip
+        if len(rows) < size:
+            return
+        after = rows[-1][0]
+
+
+def outdate(db: Db, stream: int) -> None:
+    """What was looked up is too old by now, whatever a flow says about that: it is asked for again when it is needed."""
+    db.run("update observations set seen_at = 0 where stream = :s", s=stream)
 
 
 def tell_again(db: Db, stream: int, native: str) -> None:
