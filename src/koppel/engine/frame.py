@@ -201,6 +201,10 @@ class Loader:
             made += self._views("right", [native for native in lonely if native not in asked])
         return made
 
+    def lefts_of(self, right: list[str]) -> dict[str, list[str]]:
+        """For right records, the left ones they belong with: by membership, else by key."""
+        return self._anchors(right)
+
     def leading(self, right: list[str]) -> list[str]:
         """Those right records that any view comes from: of a large administration most belong to nobody on the left."""
         found = self._anchors(right)

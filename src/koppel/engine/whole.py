@@ -35,7 +35,7 @@ async def due(ports: Ports, frame: Frame, *, asked: bool = False, light: bool = 
     """Which sides must be read whole now. `allowed`: a person lets pass that much vanished, and is shown what is so now. A side that another flow had read whole is not read again for this one; one that
     was never read is read whole anyway, and one that cannot be listed never."""
     known = await ports.store.tx(reconciled.get, frame.flow.id)
-    able = frozenset(side for side in _SIDES if frame.listable(side))
+    able: frozenset[SideName] = frozenset(side for side in _SIDES if frame.listable(side))
     if asked:
         return Whole(sides=able, why="as asked")
     if light:  # for a few records only: neither begun nor counted
@@ -47,7 +47,7 @@ async def due(ports: Ports, frame: Frame, *, asked: bool = False, light: bool = 
     every = read_reconcile(frame.flow.run.reconcile) if frame.flow.run.reconcile else None
     if every is None or (known.at is not None and now - known.at < every):
         return NOT
-    old = frozenset(side for side in able if not _young(frame, side, now - every))
+    old: frozenset[SideName] = frozenset(side for side in able if not _young(frame, side, now - every))
     return Whole(sides=old, why=f"{frame.flow.run.reconcile} reconciliation") if old else NOT
 
 

@@ -241,6 +241,15 @@ def read(
     return list(_open(db, rows))
 
 
+def numbered(db: Db, numbers: Iterable[int]) -> list[Recorded]:
+    """These entries, in order."""
+    rows = db.rows(
+        f"select seq, at_us, actor, kind, run, op, subject, hash, data from trail where seq in (select cast(v as bigint) from {db.values()}) order by seq",
+        list=as_list(str(number) for number in numbers),
+    )
+    return list(_open(db, rows))
+
+
 def _open(db: Db, rows: Sequence[Sequence]) -> Iterator[Recorded]:
     keys = subjects.keys(db, {row[6] for row in rows if row[6]})
     for seq, at_us, actor, kind, run, op, subject, digest, sealed in rows:
