@@ -37,6 +37,7 @@ from koppel.cli import (
     plan,
     privacy,
     promote,
+    reconcile,
     runs,
     sandbox,
     simulate,
@@ -84,7 +85,7 @@ First steps:
 """
 
 ORDER = (
-    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "why",
+    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "reconcile", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "why",
     "identity", "link", "unlink", "merge", "split",
     "audit", "privacy", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
@@ -194,7 +195,7 @@ def options(
 
 
 for part in (
-    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, work, runs, log, undo, parked, unmapped, asks, why,
+    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, reconcile, work, runs, log, undo, parked, unmapped, asks, why,
     identity, link, unlink, merge, split,
     audit, privacy, promote, simulate, torture,
     sandbox, new_system, demo, version,

@@ -58,7 +58,7 @@ def plan_page(plan: Plan, *, flow: Flow) -> str:
     if plan.guard is not None:
         lead = "This plan is held by a brake. Nothing is written until somebody lets it pass."
     body = [
-        _head(
+        page_head(
             f"Plan: {flow.title}",
             f"Flow {plan.flow} in {plan.workspace or 'this workspace'}, from {flow.left} to {flow.right}; made {when(plan.made_at)}",
             lead,
@@ -67,13 +67,13 @@ def plan_page(plan: Plan, *, flow: Flow) -> str:
     ]
     if plan.guard is not None:
         body.append(
-            _notice(f"{plan.guard.reason}. When that is right, it is let pass with: --allow {plan.guard.override}")
+            page_notice(f"{plan.guard.reason}. When that is right, it is let pass with: --allow {plan.guard.override}")
         )
     body.append(_sums(list(plan_sums(plan))[1:]))
     body += _sections(rows, done=False)
     if not rows:
         body.append("<p>There is nothing to do: both sides agree.</p>")
-    return _page(f"Plan: {flow.title}", body)
+    return whole_page(f"Plan: {flow.title}", body)
 
 
 def runs_page(told: Sequence[RunTold], *, workspace: str) -> str:
@@ -85,27 +85,28 @@ def runs_page(told: Sequence[RunTold], *, workspace: str) -> str:
         name = one.flow.title if one.flow else result.plan.flow
         ends = f", from {one.flow.left} to {one.flow.right}" if one.flow else ""
         lead = {"done": "The run is done.", "stopped": "The run stopped before its end.", "failed": "The run failed."}
-        head = _head(
+        head = page_head(
             f"Run {result.run}: {name}",
             f"Flow {result.plan.flow} in {workspace}{ends}; {when(result.plan.made_at)}",
             lead.get(result.state, ""),
         )
         body += [head, _tiles(result.counts, unchanged=result.counts.get("unchanged", 0), done=True)]
         if result.state != "done" and result.message:
-            body.append(_notice(result.message))
+            body.append(page_notice(result.message))
         body.append(_sums([line for line in list(result_sums(result))[1:] if line != result.message]))
         for planned in result.moved:
             body.append(
-                _notice(f"Not done, it changed since the plan was made: {planned.step.kind} {planned.step.label}")
+                page_notice(f"Not done, it changed since the plan was made: {planned.step.kind} {planned.step.label}")
             )
         body += _sections(run_rows(result.plan, one.entries, one.flow), done=True)
-    return _page(title, body)
+    return whole_page(title, body)
 
 
 # --- parts --------------------------------------------------------------------------------------------------------------
 
 
-def _head(title: str, about: str, lead: str) -> str:
+def page_head(title: str, about: str, lead: str) -> str:
+    """The top of a page: its title, what it is about, and the one sentence to read."""
     return f'<header><h1>{escape(title)}</h1><p class="about">{escape(about)}</p><p class="lead">{escape(lead)}</p></header>'
 
 
@@ -123,7 +124,8 @@ def _sums(lines: Sequence[str]) -> str:
     return f'<p class="sums">{"<br>".join(escape(line) for line in lines)}</p>' if lines else ""
 
 
-def _notice(text: str) -> str:
+def page_notice(text: str) -> str:
+    """Something that must not be missed."""
     return f'<p class="notice">{escape(text)}</p>'
 
 
@@ -158,7 +160,8 @@ def _line(line: Line) -> str:
     return f'<div class="{"choice" if line.choice else "line"}">{field}{said} {reason}</div>'
 
 
-def _page(title: str, body: Sequence[str]) -> str:
+def whole_page(title: str, body: Sequence[str]) -> str:
+    """A page around its body, complete in itself."""
     return (
         "<!doctype html>\n"
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'

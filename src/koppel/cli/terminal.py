@@ -145,13 +145,18 @@ def give_json(value: Any, *, line: bool = False) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file only its owner can read: plans and pages tell about companies and people. Raises UsageError."""
+    write_lines(path, (text,))
+
+
+def write_lines(path: Path, parts: Iterable[str]) -> None:
+    """`write_private`, part by part as they come. Raises UsageError."""
     from koppel.model.problem import UsageError
 
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             os.fchmod(file.fileno(), 0o600)
-            file.write(text)
+            file.writelines(parts)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.", remedy="Name another file.") from None
 
