@@ -44,6 +44,7 @@ from koppel.cli import (
     split,
     sync,
     torture,
+    totals,
     undo,
     unlink,
     unmapped,
@@ -85,7 +86,7 @@ First steps:
 """
 
 ORDER = (
-    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "reconcile", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "why",
+    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "reconcile", "totals", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "why",
     "identity", "link", "unlink", "merge", "split",
     "audit", "privacy", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
@@ -195,7 +196,7 @@ def options(
 
 
 for part in (
-    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, reconcile, work, runs, log, undo, parked, unmapped, asks, why,
+    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, reconcile, totals, work, runs, log, undo, parked, unmapped, asks, why,
     identity, link, unlink, merge, split,
     audit, privacy, promote, simulate, torture,
     sandbox, new_system, demo, version,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 
-from koppel.engine.frame import Frame, Loader, label, make_frame, seen_of, side_of, taking_part
+from koppel.engine.frame import Frame, Loader, label, make_frame, seen_of, sides_of, taking_part
 from koppel.engine.one_pass import Options, Pass
 from koppel.engine.plan import Plan
 from koppel.engine.ports import Ports
@@ -227,7 +227,7 @@ class _Walk:
         if not natives:
             return []
         frame = self.frame
-        sides = {n: side_of(frame, "right", o) for n, o in seen_of(db, frame, "right", natives).items()}
+        sides = sides_of(db, frame, "right", seen_of(db, frame, "right", natives))
         found = [
             Finding("only_right", "outside", None, n, side.label, why=f"outside the flow: {side.excluded}")
             for n, side in sides.items()

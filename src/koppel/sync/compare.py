@@ -126,8 +126,9 @@ def _of_step(kind: Kind, policy: Policy, view: View, step: Step, known: Known) -
     if step.kind == "refuse":
         outside = step.problem is not None and step.problem.code == "out_of_scope"
         return _finding(kind, "outside" if outside else "allowed", view, None, why=text)
-    if step.kind == "ask" and view.candidates:
-        counterpart = view.candidates[0].side.native if len(view.candidates) == 1 else None
+    offered = (*view.candidates, *view.proposals)
+    if step.kind == "ask" and offered:
+        counterpart = offered[0].side.native if len(offered) == 1 else None
         return _finding("unlinked", "person", view, counterpart, why=text, item=number)
     if step.kind in ("ask", "park"):
         return _finding(kind, "person", view, None, why=text, item=number)
@@ -165,13 +166,15 @@ def _differences(policy: Policy, view: View, linked: Linked, steps: Sequence[Ste
     found: list[Finding] = []
     broken = {p.field: p for p in (*left.problems, *right.problems) if p.field}
     for key, shape in compared(policy, follower=linked.follower).items():
+        if key in left.unheld or key in right.unheld:
+            continue  # a rule for other records
         one, two = left.values.get(key), right.values.get(key)
         if key in broken:
             verdict, why = "person", broken[key].text
         elif _plainly_same(shape, one, two):
             continue
         else:
-            verdict, why = _verdict(view, linked, shape, steps, known, one, two)
+            verdict, why = _verdict(policy, view, linked, shape, steps, known, one, two)
         item = known.items.get(key) or known.items.get(f"{right.native} {key}")
         found.append(
             _finding(
@@ -183,7 +186,14 @@ def _differences(policy: Policy, view: View, linked: Linked, steps: Sequence[Ste
 
 
 def _verdict(
-    view: View, linked: Linked, shape: Shape, steps: Sequence[Step], known: Known, left: Json, right: Json
+    policy: Policy,
+    view: View,
+    linked: Linked,
+    shape: Shape,
+    steps: Sequence[Step],
+    known: Known,
+    left: Json,
+    right: Json,
 ) -> tuple[Verdict, str]:
     key = shape.rule.key
     for step in steps:
@@ -194,6 +204,8 @@ def _verdict(
             return "person", step.problem.text if step.problem else ""
     if view.waiting:
         return "wait", "a write about it is under way"
+    if linked.base is not None and linked.base.skipped and policy.flow.exists == "skip":
+        return "allowed", "it existed already; this flow leaves what exists alone"
     if shape.same(left, right):
         return "allowed", "the same in the form one side keeps it in"
     note = next((step.because[key] for step in steps if step.kind == "agree" and key in step.because), None)
