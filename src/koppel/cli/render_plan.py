@@ -124,6 +124,8 @@ def result_sums(result: Result) -> Iterator[str]:
         yield result.message
     calls = ", ".join(f"{name} {number}" for name, number in sorted(result.calls.items()))
     yield f"Calls: {calls or 'none'}. Streams read: {result.streams}."
+    if counts.get("read_whole"):
+        yield f"{counted(counts['read_whole'], 'side')} read whole, from the start: what was not shown there is gone."
     found = {key: number for key, number in result.recovered.items() if number}
     if found:
         words = {"landed": "had arrived", "dropped": "had not and were decided anew", "parked": "wait for a person"}

@@ -20,7 +20,7 @@ from koppel.store import census, flows, observations, reconciled, streams, subje
 from koppel.store.sql import Db
 from koppel.sync.compare import Finding, Kind, Known, Verdict, of_view, undisturbed
 from koppel.sync.decide import decide
-from koppel.sync.steps import View
+from koppel.sync.steps import Side, View
 
 PART = 500
 SHOWN = 20  # of a key that many records share, this many are named
@@ -237,8 +237,20 @@ class _Walk:
         if flow.create_left:
             views = Loader(db, frame).views(left=(), right=inside)
             return [*found, *self._told(db, [view for view in views if view.anchor == "right"])]
-        why = "nobody took it in" if not frame.listable("left") else "this flow makes no new records on the left"
-        return [*found, *(Finding("only_right", "allowed", None, n, sides[n].label, why=why) for n in inside)]
+        return found + [self._not_made(db, sides[native]) for native in inside]
+
+    def _not_made(self, db: Db, side: Side) -> Finding:
+        """A right record inside the flow for which no left one is made."""
+        frame = self.frame
+        verdict: Verdict = "allowed"
+        why = "this flow makes no new records on the left"
+        if not frame.listable("left") and frame.flow.scope.take == "intake+right" and side.keys:
+            asked = observations.load(db, self.left, [value for _, value in side.keys], entity=frame.flow.entity)
+            verdict = "allowed" if asked else "wait"
+            why = "the left was asked for it and has none" if asked else "the left is asked for it by the next runs"
+        elif not frame.listable("left"):
+            why = "nobody took it in"
+        return Finding("only_right", verdict, None, side.native, side.label, why=why)
 
     # --- duplicates ------------------------------------------------------------------------------------------------------
 

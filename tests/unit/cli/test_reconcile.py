@@ -61,6 +61,14 @@ def test_an_edit_in_the_books_is_told_field_by_field_and_mended_by_the_plan(
     assert stat.S_IMODE((tmp_path / "r.json").stat().st_mode) == 0o600
 
 
+def test_a_run_says_that_it_read_whole(kept: Stand, koppel: Koppel) -> None:
+    kept.wait(8 * 86_400)  # the ready-made flow says weekly
+    said = koppel("sync", "kvk-exact", "--now")
+    assert "books-nl:accounts: reading all of it (weekly reconciliation)" in said.err
+    assert "1 side read whole" in said.out
+    assert "read whole" not in koppel("sync", "kvk-exact", "--now").out
+
+
 def test_a_file_must_say_what_it_is_to_hold(koppel: Koppel, tmp_path: Path) -> None:
     said = koppel("reconcile", "kvk-exact", "--no-read", "-o", str(tmp_path / "report.docx"))
     assert said.code == 2

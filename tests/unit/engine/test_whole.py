@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from koppel.engine.fetch import look_up
+from koppel.engine.send import Sender
 from koppel.mapping.flow import Brakes, RunRules
 from koppel.store import observations, reconciled, streams
 from koppel.systems.spi import Resource
@@ -208,6 +210,27 @@ def test_a_deletion_told_by_a_feed_is_dealt_with_at_once() -> None:
     assert desk.sync().counts["archive"] == 1
     assert desk.till.rows["4"]["archived"] is True
     assert desk.sync().counts["archive"] == 0
+
+
+def test_a_deletion_found_by_a_look_up_is_dealt_with_like_any_other() -> None:
+    desk = desk_of(12)
+    silently(desk, "till", "4")
+    right = desk.connections["right"]
+    desk.do(look_up(desk.ports, Sender(desk.ports), right, right.resource("shops"), "native", ["4"]))
+    assert desk.sync().counts["ask"] == 1
+    assert [ask.body["right"] for ask in desk.asks()] == ["4"]
+
+
+def test_made_anew_under_a_new_id_is_linked_with_what_stayed_once_the_old_link_has_ended() -> None:
+    desk = desk_of(12, weekly(missing_right="restore"))
+    row = {word: value for word, value in desk.till.rows["4"].items() if word not in ("id", "ref")}
+    desk.till.delete("4")
+    new = desk.till.add(row)
+    for _ in range(3):
+        desk.sync()
+    numbers = [row["nr"] for row in desk.till.rows.values()]
+    assert len(numbers) == len(set(numbers)) == 12
+    assert desk.scalar("select right_native from bases where left_native = '4'") == new
 
 
 def test_deleted_on_both_sides_is_unlinked_and_nothing_else() -> None:
