@@ -14,12 +14,28 @@ from koppel.engine.send import Sender
 from koppel.mapping.across import check_flows
 from koppel.mapping.check import check_flow
 from koppel.mapping.document import mapping_document
-from koppel.mapping.flow import Flow
+from koppel.mapping.flow import Flow, SideName
+from koppel.mapping.order import check_order, in_order
 from koppel.mapping.problems import FlowProblem, has_errors
 from koppel.mapping.template import fill
+from koppel.model.can import Can
 from koppel.model.problem import SetupError, UsageError
 from koppel.systems import registry
 from koppel.systems.spi import Remark
+
+
+def cans_of(flows: Mapping[str, Flow], workspace: Connecting) -> dict[str, dict[SideName, Can]]:
+    """What both sides of each flow can do; without flows whose ends are not there."""
+    found: dict[str, dict[SideName, Can]] = {}
+    for name, flow in flows.items():
+        try:
+            found[name] = {
+                side: workspace.system_of(flow.endpoint(side).connection).resource(flow.endpoint(side).resource).can
+                for side in SIDES
+            }
+        except (KeyError, SetupError):
+            continue  # said by the check of the flow itself
+    return found
 
 
 class Flows(Connecting):
@@ -82,13 +98,21 @@ class Flows(Connecting):
             found += loaded.problems
             if loaded.flow is not None:
                 found += self._check_sides(loaded.flow, loaded, live=live)
-        found += check_flows({item.file: item.flow for item in self.flows.values() if item.flow is not None})
+        by_file = {item.file: item.flow for item in self.flows.values() if item.flow is not None}
+        found += check_flows(by_file)
+        found += check_order(by_file, cans_of(by_file, self))
         return tuple(found)
 
     def check_read(self, flow: Flow) -> tuple[FlowProblem, ...]:
         """What is wrong between a flow and its sides, as far as their field tables tell; places do not matter here."""
         found = self._check_sides(flow, LoadedFlow(flow.id, "", flow, ()), live=False)
         return tuple(found)
+
+    def in_order(self) -> tuple[str, ...]:
+        """Every flow by id, what others need first; a flow that cannot be read comes where its id says."""
+        known = {name: loaded.flow for name, loaded in self.flows.items() if loaded.flow is not None}
+        order = in_order(known, cans_of(known, self))
+        return (*order, *sorted(self.flows.keys() - {*order}))
 
     def _check_sides(self, flow: Flow, loaded: LoadedFlow, *, live: bool) -> Sequence[FlowProblem]:
         from koppel.mapping.positions import locate  # noqa: PLC0415 - only a check needs places

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from koppel.app.explaining import why
+from koppel.app.naming import said
 from koppel.app.numbers import read_numbers
 from koppel.app.running import Running
 from koppel.engine.explain import Explanation
@@ -35,15 +36,13 @@ class Looking(Running):
         """Entries of the trail; those of restricted people without what they say."""
         entries = self.store.run(trail.read, run=run, limit=limit, newest_first=newest_first)
         hidden = self.store.run(suppression.hidden_subjects)
-        return (
-            [msgspec.structs.replace(e, data=None) if e.subject in hidden else e for e in entries]
-            if hidden
-            else entries
-        )
+        if hidden:
+            entries = [msgspec.structs.replace(e, data=None) if e.subject in hidden else e for e in entries]
+        return said(self, entries)
 
     def parked(self, *, flow: str | None = None) -> list[work.Item]:
         """What could not be done."""
-        return self.store.run(work.listed, "parked", flow=flow)
+        return said(self, self.store.run(work.listed, "parked", flow=flow))
 
     def retry(self, numbers: Sequence[int] = ()) -> list[work.Item]:
         """Make parked items due at the next run: these, or all. Raises UsageError for a number that is not parked."""
@@ -61,7 +60,7 @@ class Looking(Running):
     def asks(self, *, flow: str | None = None) -> list[work.Item]:
         """What waits for a person's decision; also writes in doubt of which no vendor can tell what became of them."""
         doubts = [item for item in self.parked(flow=flow) if item.body.get("choices")]
-        return sorted([*self.store.run(work.listed, "ask", flow=flow), *doubts], key=lambda item: item.id)
+        return sorted([*said(self, self.store.run(work.listed, "ask", flow=flow)), *doubts], key=lambda item: item.id)
 
     def check_answer(self, number: int, answer: Json) -> work.Item:
         """The question an answer is for. Raises UsageError for an unknown number or an answer it does not offer."""
@@ -108,7 +107,8 @@ class Looking(Running):
                 f"{about} is restricted: it is only kept, and not shown.",
                 remedy="koppel privacy list tells until when; koppel privacy export shows it to the person it is of.",
             )
-        return why(self, about, field)
+        (explained,) = said(self, [why(self, about, field)])
+        return explained
 
     def _ref(self, text: str) -> Ref:
         if ":" in text:

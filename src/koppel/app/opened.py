@@ -44,10 +44,11 @@ T = TypeVar("T")
 
 
 class Go(msgspec.Struct):
-    """Flows that run together: which streams and records were read, and which look-ups got no answer."""
+    """Flows that run together: which streams and records were read, which look-ups got no answer, and which flows ran."""
 
     read: set[str] = msgspec.field(default_factory=set[str])
     unanswered: dict[Ref, Problem] = msgspec.field(default_factory=dict[Ref, Problem])
+    ran: set[str] = msgspec.field(default_factory=set[str])
 
 
 class Opened:

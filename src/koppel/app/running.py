@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,11 +14,13 @@ from koppel.app.flows import Flows
 from koppel.app.numbers import read_numbers
 from koppel.app.opened import Go
 from koppel.engine import flow as engine
+from koppel.engine.first import First
 from koppel.engine.flow import Options, Result
 from koppel.engine.plan import Plan
 from koppel.engine.ports import Ports
 from koppel.mapping.flow import Flow
-from koppel.model.problem import KoppelError, SignInNeeded, UsageError
+from koppel.mapping.problems import has_errors
+from koppel.model.problem import Bug, KoppelError, SignInNeeded, UsageError
 from koppel.runtime import alerts, windows
 from koppel.runtime.alerts import Alert, deliver
 
@@ -40,11 +42,13 @@ class Running(Flows):
     def plan(self, flow_id: str, *, refresh: bool = False, allow: Sequence[str] = ()) -> Plan:
         """What a run would do. Reads, decides, writes nothing outside."""
         flow = self.flow(flow_id)
-        return self.with_ports(
-            lambda ports: engine.plan_flow(
-                ports, flow, self._options(refresh=refresh, allow=allow), transforms=self.transforms
-            )
-        )
+        options = self._options(refresh=refresh, allow=allow)
+
+        async def dry(ports: Ports) -> Plan:
+            before = self._first(ports, flow, options).plan
+            return await engine.plan_flow(ports, flow, options, transforms=self.transforms, before=before)
+
+        return self.with_ports(dry)
 
     def sync(
         self,
@@ -65,7 +69,36 @@ class Running(Flows):
         if opening is not None:
             return engine.not_now(flow, windows.outside(flow, opening), at=opening)
         options = self._options(refresh=refresh, allow=allow, trigger=trigger, after=after)
-        return self._run(flow, lambda ports: engine.sync_flow(ports, flow, options, transforms=self.transforms))
+
+        async def wet(ports: Ports) -> Result:
+            before = self._first(ports, flow, options, in_window=in_window).sync
+            return await engine.sync_flow(ports, flow, options, transforms=self.transforms, before=before)
+
+        result = self._run(flow, wet)
+        if self._go is not None:
+            self._go.ran.add(flow.id)
+        return result
+
+    def _first(self, ports: Ports, flow: Flow, options: Options, *, in_window: bool = False) -> First:
+        """What may run before a flow, for records that are named and missing: flows that are right, whose connections are there,
+        whose window is open, and that did not run in this go already."""
+        ran = self._go.ran if self._go is not None else set[str]()
+        flows = [
+            loaded.flow
+            for name in self.in_order()
+            if (loaded := self.flows[name]).flow is not None
+            and not has_errors(loaded.problems)
+            and name not in ran
+            and all(connection in ports.connections for connection in connections_of(loaded.flow))
+            and not (in_window and windows.opens_at(loaded.flow, ports.clock.now()) is not None)
+        ]
+
+        async def watch(which: Flow, run: Callable[[Ports], Awaitable[Result]]) -> Result:
+            return await self._watched(ports, which, run)
+
+        return First(
+            ports=ports, flow=flow, flows=flows, options=options, watch=watch, transforms=self.transforms
+        )  # fmt: skip
 
     @contextmanager
     def together(self) -> Generator[None, None, None]:
@@ -77,8 +110,18 @@ class Running(Flows):
             self._go = before
 
     def apply(self, plan: Plan, *, allow: Sequence[str] = ()) -> Result:
-        """Do exactly a plan; steps whose state moved are refused and named."""
+        """Do exactly a plan; steps whose state moved are refused and named. What other flows make first is done first, as
+        planned; what waited for it was in no plan, and is done by the next run."""
         flow = self.flow(plan.flow)
+        for needed in plan.first:
+            try:
+                result = self.apply(needed)
+            except Bug:
+                raise
+            except KoppelError as error:
+                self.tell(f"{needed.flow}, which goes first, was not done: {error.message}")
+            else:
+                self.tell(f"{needed.flow} went first: {result.message or result.state}")
         return self._run(
             flow,
             lambda ports: engine.apply_plan(ports, flow, plan, self._options(allow=allow), transforms=self.transforms),
@@ -167,24 +210,25 @@ class Running(Flows):
         )
 
     def _run(self, flow: Flow, run: Callable[[Ports], Coroutine[Any, Any, Result]]) -> Result:
-        async def guarded(ports: Ports) -> Result:
-            try:
-                result = await run(ports)
-            except SignInNeeded as error:
-                await self._alert(ports, "sign_in", flow, error, about=f"login {error.login}")
-                raise
-            except KoppelError as error:
-                if not isinstance(error, UsageError):
-                    await self._alert(ports, "failed", flow, error, about=f"flow {flow.id}")
-                raise
-            if result.state in ("failed", "stopped"):
-                await self._alert(ports, result.state, flow, KoppelError(result.message), about=f"flow {flow.id}")
-            else:
-                await self._recovered(ports, flow)
-            self._sweep(ports.clock.now())
-            return result
+        return self.with_ports(lambda ports: self._watched(ports, flow, run))
 
-        return self.with_ports(guarded)
+    async def _watched(self, ports: Ports, flow: Flow, run: Callable[[Ports], Awaitable[Result]]) -> Result:
+        """A run, of which people are told when it fails and when it goes well again."""
+        try:
+            result = await run(ports)
+        except SignInNeeded as error:
+            await self._alert(ports, "sign_in", flow, error, about=f"login {error.login}")
+            raise
+        except KoppelError as error:
+            if not isinstance(error, UsageError):
+                await self._alert(ports, "failed", flow, error, about=f"flow {flow.id}")
+            raise
+        if result.state in ("failed", "stopped"):
+            await self._alert(ports, result.state, flow, KoppelError(result.message), about=f"flow {flow.id}")
+        else:
+            await self._recovered(ports, flow)
+        self._sweep(ports.clock.now())
+        return result
 
     def _sweep(self, at: float) -> None:
         """Once a day a run takes away what is over by [retention]."""

@@ -1,4 +1,4 @@
-"""Running every flow of a workspace: one that fails does not keep the others from running."""
+"""Running every flow of a workspace, what others need first: one that fails does not keep the others from running."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_all(
     errors: list[tuple[str, KoppelError]] = []
     code = DONE
     with ws.together():
-        for flow in sorted(ws.flows):
+        for flow in ws.in_order():
             terminal.progress(f"{flow} …")
             try:
                 result = ws.sync(flow, refresh=refresh, allow=allow, in_window=in_window)

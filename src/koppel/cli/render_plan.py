@@ -47,6 +47,7 @@ def render_plan(plan: Plan, *, flow: Flow | None, title: str, next_step: str) ->
         yield steps_table(rows, title=f"Plan of {plan.flow}: {title}")
         yield ""
     yield from (Text(line) for line in plan_sums(plan))
+    yield from (Text(line, "bold" if line.endswith(":") else "") for line in first_sums(plan))
     if plan.guard is not None:
         yield Text(f"A brake holds this plan: {plan.guard.reason}.", "bold red")
         yield Text(f"When that is right, let it pass: --allow {plan.guard.override}")
@@ -54,6 +55,17 @@ def render_plan(plan: Plan, *, flow: Flow | None, title: str, next_step: str) ->
         yield "There is nothing to do."
     elif next_step:
         yield Text(f"Next: {next_step}", "bold")
+
+
+def first_sums(plan: Plan) -> Iterator[str]:
+    """What other flows would make before, because records of this plan name it."""
+    if plan.first:
+        yield "First, because it is named here:"
+    for first in plan.first:
+        yield from (f"  {line.lstrip()}" for line in first_sums(first) if not line.endswith(":"))
+        held = f"; held by a brake: {first.guard.reason}" if first.guard else ""
+        labels = ", ".join(p.step.label for p in first.steps if p.step.kind == "create")
+        yield f"  {first.flow}: {tally(first.counts)}{f' ({labels})' if labels else ''}{held}"
 
 
 def plan_sums(plan: Plan) -> Iterator[str]:

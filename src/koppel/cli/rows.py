@@ -88,17 +88,19 @@ def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def step_row(planned: Planned, flow: Flow | None) -> Row:
-    """A planned step."""
+    """A planned step; who is named in a value is said by name."""
+    from koppel.engine.references import spoken
+
     step = planned.step
     left, right = names_of(flow)
     lines: list[Line] = []
     for key, value in step.values.items():
-        before = None if step.kind == "create" else shown(step.before.get(key))
+        before = None if step.kind == "create" else shown(spoken(step.before.get(key), step.names))
         lines.append(
             Line(
                 field=field_name(key),
                 before=before,
-                after=shown(value),
+                after=shown(spoken(value, step.names)),
                 reason=sided(step.because.get(key, ""), left, right),
             )
         )
@@ -107,7 +109,8 @@ def step_row(planned: Planned, flow: Flow | None) -> Row:
         lines.append(Line(after=sided(str(step.problem), left, right), reason=sided(reason, left, right)))
     if step.because.get(""):
         lines.append(Line(reason=sided(step.because[""], left, right)))
-    lines += [Line(after=sided(choice_words(choice), left, right), choice=True) for choice in step.choices]
+    choices = [spoken(choice, step.names) for choice in step.choices]
+    lines += [Line(after=sided(choice_words(choice), left, right), choice=True) for choice in choices]
     return Row(kind=step.kind, label=_label(step), where=_where(planned, flow), lines=tuple(lines), calls=planned.calls)
 
 

@@ -8,7 +8,7 @@ apply()  does exactly a stored plan: refreshes, and refuses each step whose stat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -16,12 +16,13 @@ from koppel.engine import execute as executor
 from koppel.engine import leasing, undo, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.execute import Fence, Outcome
-from koppel.engine.frame import Frame
+from koppel.engine.frame import Frame, refresh
 from koppel.engine.one_pass import PLAIN, Options, Pass
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.privacy import refuse_left_out
 from koppel.engine.recover import Recovered, recover
+from koppel.engine.references import Wanted
 from koppel.engine.settle import UNLINKED, Hand, anchor_of, anchor_side, keep_stamps, settle_views
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
@@ -38,6 +39,8 @@ ROUNDS = 3  # writing, reading back and agreeing takes two; a third for what a p
 SIDES: tuple[SideName, SideName] = ("left", "right")
 _ACTS = WRITES | {"link", "unlink"}
 SHORT_WAIT = 120.0  # an operation in doubt is waited for within the run when it can be asked this soon
+
+Before = Callable[[Sequence[Wanted]], Awaitable[bool]]
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -61,22 +64,37 @@ class Result(msgspec.Struct, frozen=True):
 
 
 async def plan_flow(
-    ports: Ports, flow: Flow, options: Options = PLAIN, *, transforms: Mapping[str, Transform] = TRANSFORMS
+    ports: Ports,
+    flow: Flow,
+    options: Options = PLAIN,
+    *,
+    transforms: Mapping[str, Transform] = TRANSFORMS,
+    before: Callable[[Sequence[Wanted]], Awaitable[tuple[Plan, ...]]] | None = None,
 ) -> Plan:
-    """A dry run: reads and decides, writes nothing outside. Raises KoppelError."""
+    """A dry run: reads and decides, writes nothing outside. `before` plans what would be made first. Raises KoppelError."""
     work_ = Pass(ports, flow, options, transforms=transforms)
     await work_.take_in()
     dirty = await work_.dirty(first=True)
     made, _ = await work_.plan(dirty)
-    return made
+    wanted = work_.frame.references.wanted(p.step for p in made.steps)
+    if before is None or not wanted:
+        return made
+    first = await before(wanted)
+    made, _ = await work_.plan(dirty)  # what is missing has been read meanwhile: it can be said by name
+    return msgspec.structs.replace(made, first=first)
 
 
 async def sync_flow(
-    ports: Ports, flow: Flow, options: Options = PLAIN, *, transforms: Mapping[str, Transform] = TRANSFORMS
+    ports: Ports,
+    flow: Flow,
+    options: Options = PLAIN,
+    *,
+    transforms: Mapping[str, Transform] = TRANSFORMS,
+    before: Before | None = None,
 ) -> Result:
-    """Plan and do it, under the guard. Never raises for what the run itself can say: see `Result.state`. Raises SignInNeeded
+    """Plan and do it, under the guard. `before` is told what is missing, and may make it first. Never raises for what the run itself can say: see `Result.state`. Raises SignInNeeded
     and SetupError after the run is closed as failed."""
-    return await _run(ports, flow, options, None, transforms)
+    return await _run(ports, flow, options, None, transforms, before)
 
 
 def not_now(flow: Flow, why: str, *, at: float) -> Result:
@@ -118,7 +136,12 @@ def _made_with(plan: Plan) -> str:
 
 
 async def _run(
-    ports: Ports, flow: Flow, options: Options, stored: Plan | None, transforms: Mapping[str, Transform]
+    ports: Ports,
+    flow: Flow,
+    options: Options,
+    stored: Plan | None,
+    transforms: Mapping[str, Transform],
+    before: Before | None = None,
 ) -> Result:
     lease = f"flow {flow.id}"
     fence = await leasing.take(ports, lease, seconds=LEASE_SECONDS)
@@ -136,7 +159,7 @@ async def _run(
         )
         await ports.point("run begun")
         work_ = Pass(ports, flow, options, transforms=transforms)
-        rounds = _Rounds(work_, run, stored, Fence(lease, ports.worker, fence))
+        rounds = _Rounds(work_, run, stored, Fence(lease, ports.worker, fence), before)
         try:
             return await rounds.go()
         except KoppelError as error:
@@ -151,8 +174,9 @@ async def _run(
 class _Rounds:
     """A run: recover, take in, then rounds of deciding and doing until nothing is due."""
 
-    def __init__(self, work_: Pass, run: int, stored: Plan | None, fence: Fence) -> None:
+    def __init__(self, work_: Pass, run: int, stored: Plan | None, fence: Fence, before: Before | None = None) -> None:
         self.work, self.run, self.stored, self.fence = work_, run, stored, fence
+        self.before = before
         self.ports, self.frame = work_.ports, work_.frame
         self.total = Outcome()
         self.recovered = Recovered()
@@ -178,6 +202,9 @@ class _Rounds:
             if self.stored is not None and number == 0:
                 dirty.update({side: list(self.stored.anchors.get(side, ())) for side in SIDES})
             plan, views = await self.work.plan(dirty)
+            if number == 0 and await self._made_first(plan):
+                refresh(self.ports, self.frame)
+                plan, views = await self.work.plan(dirty)
             self.first = self.first or plan
             steps = tuple(p for p in self._allowed(plan, number) if p.id not in self.total.refusals)
             if self.state == "stopped":
@@ -201,6 +228,13 @@ class _Rounds:
             if outcome.touched:
                 await self.work.read_again(outcome.touched)
         return await self._close()
+
+    async def _made_first(self, plan: Plan) -> bool:
+        """Have what is missing made by the flows it belongs to; whether any of them ran."""
+        if self.before is None or self.stored is not None or plan.guard is not None:
+            return False
+        wanted = self.frame.references.wanted(p.step for p in plan.steps)
+        return bool(wanted) and await self.before(wanted)
 
     def _allowed(self, plan: Plan, number: int) -> tuple[Planned, ...]:
         """The steps this round may do: under a stored plan exactly its steps, later only what agrees; else all, unless a brake holds."""
@@ -305,7 +339,7 @@ class _Rounds:
         if self.stored is None:  # under a stored plan other changes stay due
             place = self.work.place
             assert place is not None
-            if self.work.options.only:
+            if self.work.options.limited:
                 return
             self.work.place = Position(
                 self.work.flow.digest, place.fields, self.work.upto["left"], self.work.upto["right"]

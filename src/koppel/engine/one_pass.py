@@ -41,7 +41,7 @@ SIDES: tuple[SideName, SideName] = ("left", "right")
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How a run is to go. `only` limits it to these left natives; `refresh` looks everything up anew; `whole` reads both sides
+    """How a run is to go. `only` and `only_right` limit it to these records; `refresh` looks everything up anew; `whole` reads both sides
     from the start; `light` asks for keys instead of reading a side that was never read; `override` names a brake that may be
     passed; `trigger` and `actor` go into the trail; `after` runs only while that is still the flow's last run (0: it never
     ran)."""
@@ -49,12 +49,18 @@ class Options(msgspec.Struct, frozen=True):
     actor: str = "koppel"
     trigger: str = "command"
     only: tuple[str, ...] = ()
+    only_right: tuple[str, ...] = ()
     refresh: bool = False
     light: bool = False
     whole: bool = False
     override: tuple[str, ...] = ()
     workspace: str = ""
     after: int | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether the run is for some records only."""
+        return bool(self.only or self.only_right)
 
 
 PLAIN = Options()
@@ -130,18 +136,18 @@ class Pass:
         await self._edited()
         self.looked_at = self.ports.clock.now()
         found, due_lefts = await self.ports.store.tx(self._dirty, self.ports.clock.now())
-        if self.options.only:
+        if self.options.limited:
             chosen = [n for n in found["left"] if n in self.options.only]
             found["left"] = [*chosen, *(n for n in self.options.only if n not in chosen)]
-            found["right"] = []
+            found["right"] = list(self.options.only_right)
         found = await self.ports.store.tx(spare, self.frame, found)
-        if not self.frame.listable("left") and self.flow.scope.take == "intake+right" and not self.options.only:
+        if not self.frame.listable("left") and self.flow.scope.take == "intake+right" and not self.options.limited:
             named = await named_by_right(self.ports, self.sender, self.frame, found["right"])
             found["left"] += [native for native in named if native not in set(found["left"])]
         if not self.frame.listable("left") and first:
             await self._look_up_left(found["left"], due_lefts)
             brought = await self.ports.store.tx(self._brought)
-            found["left"] += [n for n in brought if n not in set(found["left"]) and not self.options.only]
+            found["left"] += [n for n in brought if n not in set(found["left"]) and not self.options.limited]
         if first and self.flow.enrich:
             stream = self.frame.streams["left"].id
             self.frame.again += await enrich.ask(self.ports, self.sender, self.flow, stream, found["left"])
@@ -490,7 +496,9 @@ class Pass:
     def _with_answers(self, db: Db, steps: list[Step]) -> list[Step]:
         """With what people answered to the questions of undos; of a field they decided nothing else is done in the same plan."""
         told = (
-            [step for _, wanted in undone.answered(db, self.frame) for step in wanted] if not self.options.only else []
+            [step for _, wanted in undone.answered(db, self.frame) for step in wanted]
+            if not self.options.limited
+            else []
         )
         keys = {(step.left, step.right, key) for step in told for key in step.values if step.kind == "update"}
         return (without(steps, keys) if keys else steps) + told

@@ -44,7 +44,7 @@ class LookUps(msgspec.Struct, frozen=True):
 
 class Plan(msgspec.Struct, frozen=True):
     """A stored plan is this, as canonical JSON, mode 0600. `anchors`: the records it looked at, by side. `undo_of`: the run
-    it takes back (0: none)."""
+    it takes back (0: none). `first`: what other flows would make before, because records of this plan name it."""
 
     format: int
     workspace: str
@@ -60,6 +60,7 @@ class Plan(msgspec.Struct, frozen=True):
     guard: Refusal | None = None
     unchanged: int = 0
     undo_of: int = 0
+    first: tuple[Plan, ...] = ()
 
     def writes(self) -> tuple[Planned, ...]:
         """The steps that write."""

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from koppel.mapping.flow import Flow, SideName, other
+from koppel.mapping.flow import Endpoint, Flow, SideName, other
 from koppel.mapping.project import incoming
 from koppel.mapping.references import Part, named, renamed
 from koppel.mapping.transforms import Transform
@@ -36,7 +36,15 @@ from koppel.sync.steps import WRITES, Side, Step, View
 NEEDS = "needs"
 SIDES: tuple[SideName, SideName] = ("left", "right")
 _SUBJECT, _RECORD = "subject:", "record:"
-_TOKEN = re.compile(r"'?(subject:[a-z2-7]{16}|record:\d+/[^\s,']+)'?")
+TOKEN = re.compile(r"'?(subject:[a-z2-7]{16}|record:\d+/[^\s,']+)'?")
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A record that something waits for: its id where it is (`near`), and where its counterpart is missing (`far`)."""
+
+    near: Endpoint
+    far: Endpoint
+    native: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +66,14 @@ class References:
     def places(self) -> list[tuple[str, Part]]:
         """Every place in a value that names a record, by rule key."""
         return [(key, part) for key, parts in self.parts.items() for part in parts]
+
+    def wanted(self, steps: Iterable[Step]) -> tuple[Wanted, ...]:
+        """What parked steps wait for."""
+        parked = [step for step in steps if step.kind == "park" and step.problem and step.problem.code == NEEDS]
+        ends = {s.id: Endpoint(self.connections[side], name) for (side, name), s in self.streams.items()}
+        natives = [(side, native) for step in parked for side, native in (("left", step.left), ("right", step.right))]
+        found = [need for side, native in natives if native for need in self.refers.get((_side(side), native), ())]
+        return tuple(dict.fromkeys(Wanted(ends[n.stream], ends[n.wanted], n.target) for n in found if not n.met))
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -86,6 +102,10 @@ def token_of(db: Db, refs: References, side: SideName, key: str, value: Json) ->
     parts = refs.parts.get(key, ())
     known = _known(db, refs, side, ((part, named(value, part.path)) for part in parts))
     return _renamed(parts, value, side, known)
+
+
+def _side(name: str) -> SideName:
+    return "left" if name == "left" else "right"
 
 
 def _where(part: Part, side: SideName) -> tuple[str, str]:
@@ -276,7 +296,7 @@ def with_names(db: Db, refs: References, steps: Sequence[Step]) -> list[Step]:
 def _tokens_in(step: Step) -> set[str]:
     shown = [step.values, step.before, step.agreed, [choice.get("value") for choice in step.choices]]
     text = step.problem.text if step.problem else ""
-    return {match[1] for match in _TOKEN.finditer(f"{shown!r} {text}")}
+    return {match[1] for match in TOKEN.finditer(f"{shown!r} {text}")}
 
 
 def _named(step: Step, names: Mapping[str, str]) -> Step:
@@ -309,6 +329,10 @@ def names_of(db: Db, refs: References, tokens: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def spoken(text: str, names: Mapping[str, str]) -> str:
-    """A text in which people read names instead of tokens."""
-    return _TOKEN.sub(lambda match: names.get(match[1], match[0]), text)
+def spoken(value: Json, names: Mapping[str, str]) -> Json:
+    """A value or text in which people read names instead of tokens."""
+    if isinstance(value, str):
+        return TOKEN.sub(lambda match: names.get(match[1], match[0]), value)
+    if isinstance(value, dict):
+        return {key: spoken(part, names) for key, part in value.items()}
+    return [spoken(part, names) for part in value] if isinstance(value, (list, tuple)) else value

@@ -1,4 +1,4 @@
-"""A described record made into a Company, and our values made into its wire fields, by the description's field table.
+"""A described record made into an entity of ours, and our values made into its wire fields, by the description's field table.
 
 A value that cannot be read is left out and named in a `Problem`, which never holds the value itself: it may be personal.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -16,13 +17,14 @@ import msgspec
 from koppel.formats import InvalidNumber, branch, kvk, rsin, vat
 from koppel.model.address import Address
 from koppel.model.can import Field, Writable
-from koppel.model.company import Company
+from koppel.model.entity import Entity
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem, UsageError
 from koppel.model.record import Record
 from koppel.model.values import Json
-from koppel.systems.rest.description import ADDRESSES, FieldText, ResourceText, Since, digest, kind_of, paths_of
-from koppel.systems.rest.wire import Row, Unreadable, at
+from koppel.model.versions import ENTITIES
+from koppel.systems.rest.description import ADDRESSES, LINES, FieldText, ResourceText, Since, digest, kind_of, paths_of
+from koppel.systems.rest.wire import Row, Unreadable, at, put
 from koppel.systems.spi import Decoded, Item, Site
 
 # --- stamps ---------------------------------------------------------------------------------------------------------
@@ -65,6 +67,9 @@ def item(resource: ResourceText, row: Row) -> Item:
         modified = None
     version = at(row, resource.version or (resource.since.field if resource.since else "\0"))
     kept = {path: value for path in paths_of(resource) if (value := _shown(row, path)) is not _MISSING}
+    lines = resource.fields.get(LINES)
+    if lines is not None and lines.field in kept:
+        kept[lines.field] = _described_lines(lines, kept[lines.field])
     # A description that was edited reads the same record otherwise: without this it would pass for known.
     kept[DESCRIBED] = digest(resource)
     return Item(str(native), kept, "" if version is None else str(version), modified)
@@ -86,15 +91,29 @@ def _shown(row: Row, path: str) -> Json:
     return cast("Row", table).get(last, _MISSING) if isinstance(table, dict) else _MISSING
 
 
+def _described_lines(lines: FieldText, shown: Json) -> Json:
+    """Of every line what is described; nothing else of it is kept (rule B13)."""
+    if not isinstance(shown, list):
+        return shown
+    kept: list[Json] = []
+    for row in cast("list[Json]", shown):
+        line: Row = {}
+        for part in lines.parts.values():
+            put(line, part.field, at(row, part.field))
+        kept.append(line)
+    return kept
+
+
 # --- in -------------------------------------------------------------------------------------------------------------
 
 
 def decode(resource: ResourceText, site: Site, shown: Item) -> Decoded:
-    """The company in a record, and what could not be read of it."""
+    """The entity in a record, and what could not be read of it."""
     problems: list[Problem] = []
     values: dict[str, Json] = {}
     for path, field in resource.fields.items():
-        value = _read(path, field, shown.fields.get(field.field), problems)
+        given = shown.fields.get(field.field)
+        value = _lines(field, given, problems) if path == LINES else _read(path, field, given, problems)
         if value is None:
             continue
         address, _, part = path.partition(".")
@@ -107,7 +126,44 @@ def decode(resource: ResourceText, site: Site, shown: Item) -> Decoded:
         for name in site.own
         if name in resource.own
     }
-    return Decoded(Record(msgspec.convert(values, Company), own), tuple(problems))
+    return Decoded(Record(_entity(resource, values, problems), own), tuple(problems))
+
+
+def _entity(resource: ResourceText, values: dict[str, Json], problems: list[Problem]) -> Entity:
+    """The entity of these values; one that does not fit (a status nobody knows) is left out and named."""
+    of = ENTITIES[resource.entity]
+    fitting: dict[str, Json] = {}
+    for field in msgspec.structs.fields(of):
+        if field.name not in values:
+            continue
+        try:
+            msgspec.convert(values[field.name], field.type)
+        except msgspec.ValidationError:
+            text = f"This is no {field.name} that is known; the description can translate it with `words`."
+            problems.append(Problem("unreadable_value", text, field=resource.fields[field.name].field))
+        else:
+            fitting[field.name] = values[field.name]
+    return msgspec.convert(fitting, of)
+
+
+def _lines(lines: FieldText, value: Json, problems: list[Problem]) -> Json:
+    """The lines of a document; when one cannot be read the field is left out: half a document is none."""
+    if is_blank(value):
+        return None
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in cast("list[Json]", value)):
+        problems.append(Problem("unreadable_value", "This is no list of lines.", field=lines.field))
+        return None
+    found: list[Row] = []
+    unread: list[Problem] = []
+    for row in cast("list[Row]", value):
+        parts = {
+            name: _read(f"{LINES}.{name}", part, at(row, part.field), unread) for name, part in lines.parts.items()
+        }
+        found.append({name: part for name, part in parts.items() if part is not None})
+    if unread:
+        problems += [msgspec.structs.replace(problem, field=f"{lines.field}.{problem.field}") for problem in unread]
+        return None
+    return found
 
 
 def _read(path: str, field: FieldText, value: Json, problems: list[Problem]) -> Json:
@@ -117,7 +173,7 @@ def _read(path: str, field: FieldText, value: Json, problems: list[Problem]) -> 
         return _meaning(path, field, value)
     except InvalidNumber as error:
         problems.append(Problem("number_invalid", f"This is no such number: {error.reason}.", field=field.field))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, ArithmeticError):
         problems.append(Problem("unreadable_value", f"This is no {kind_of(path, field)}.", field=field.field))
     return None
 
@@ -140,6 +196,8 @@ def _meaning(path: str, field: FieldText, value: Json) -> Json:
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise TypeError("no plain value")
     text = written_out(path, value)
+    if kind in {"decimal", "money"}:
+        return _plain(text)
     if kind == "date":
         return _day(field, text)
     if path in _NUMBERS:
@@ -147,6 +205,18 @@ def _meaning(path: str, field: FieldText, value: Json) -> Json:
     if path.endswith(".country") or kind == "country":
         return text.upper()
     return text
+
+
+def _plain(text: str) -> str:
+    """A number as it is said, without zeros that say nothing. Raises ValueError, ArithmeticError.
+
+    >>> _plain("12.50"), _plain("1E+2")
+    ('12.5', '100')
+    """
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError("no number")
+    return format(number.normalize(), "f")
 
 
 def _day(field: FieldText, text: str) -> str:
@@ -180,12 +250,24 @@ def wire_fields(resource: ResourceText, path: str, value: Json) -> Row:
     field = resource.own.get(path) or resource.fields.get(path)
     if field is None or field.writable == "never":
         raise UsageError(f"{path} cannot be written.", remedy="The description does not name it, or says: never.")
+    if field.parts:
+        return {field.field: [_line(field, row) for row in cast("list[Row]", lines_form(field, value) or [])]}
     return {field.field: _written(path, field, text_form(path, field, value))}
+
+
+def _line(lines: FieldText, row: Row) -> Row:
+    written: Row = {}
+    for name, part in lines.parts.items():
+        if part.writable != "never" and row.get(name) is not None:
+            put(written, part.field, _written(f"{LINES}.{name}", part, row[name]))
+    return written
 
 
 def _written(path: str, field: FieldText, value: Json) -> Json:
     if value is None:
         return None
+    if field.as_number:
+        return _number(path, value)
     if field.words:
         if value not in field.words:
             raise UsageError(
@@ -200,10 +282,39 @@ def _written(path: str, field: FieldText, value: Json) -> Json:
     return value
 
 
+def _number(path: str, value: Json) -> int | float:
+    """A value as a JSON number. Raises UsageError."""
+    try:
+        number = Decimal(str(value))
+    except ArithmeticError:
+        raise UsageError(f"{path}: {value!r} is no number.", remedy="Remove as_number from the description.") from None
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def lines_form(lines: FieldText, value: Json) -> Json:
+    """How the vendor keeps lines: what is described of each, numbers without empty zeros; who a part names is left as it is."""
+    if is_blank(value):
+        return None
+    formed: list[Row] = []
+    for row in cast("list[Row]", value):
+        parts = {
+            name: row.get(name) if part.refers_to else text_form(f"{LINES}.{name}", part, row.get(name))
+            for name, part in lines.parts.items()
+            if part.writable != "never"
+        }
+        formed.append({name: part for name, part in parts.items() if part is not None})
+    return formed
+
+
 def text_form(path: str, field: FieldText, value: Json) -> Json:
     """How the vendor keeps a value, in our words: without double spaces, cut to its length, a date only when whole."""
     if is_blank(value):
         return None
+    if kind_of(path, field) in {"decimal", "money"}:
+        try:
+            return _plain(str(value))
+        except (ValueError, ArithmeticError):
+            return value
     if not isinstance(value, str):
         return value
     if kind_of(path, field) == "date" and len(value) != len("2018-03-01"):
@@ -255,8 +366,15 @@ def _field(path: str, field: FieldText, *, own: bool = False) -> Field:
         own=own,
         lossy=f"What is longer than {field.max_length} characters is cut." if field.max_length else None,
         note=field.note,
-        form=partial(text_form, path, field),
+        form=partial(lines_form, field) if field.parts else partial(text_form, path, field),
+        refs=_refs(field),
     )
+
+
+def _refs(field: FieldText) -> tuple[tuple[str, str], ...]:
+    """What a field names: itself, or parts of its lines."""
+    own = (("", field.refers_to),) if field.refers_to else ()
+    return (*own, *((name, part.refers_to) for name, part in field.parts.items() if part.refers_to))
 
 
 def _address(resource: ResourceText, path: str) -> Field:

@@ -20,10 +20,11 @@ import msgspec
 
 from koppel.model.address import Address
 from koppel.model.can import Writable
-from koppel.model.company import Company
+from koppel.model.documents import DocumentLine, JournalLine
 from koppel.model.kinds import Kind
 from koppel.model.problem import SetupError
 from koppel.model.values import Json
+from koppel.model.versions import ENTITIES, REFERENCES
 
 FORMAT = 1
 S = TypeVar("S", bound=msgspec.Struct)
@@ -31,7 +32,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 AuthKind = Literal["none", "header", "bearer", "basic", "client_credentials"]
 PagingStyle = Literal["none", "page", "offset", "cursor", "link"]
 StampFormat = Literal["iso", "epoch"]
-FindKind = Literal["native", "kvk", "branch", "vat", "rsin", "operation"]
+FindKind = Literal["native", "kvk", "branch", "vat", "rsin", "code", "sku", "ean", "number", "operation"]
+EntityName = Literal["company", "contact", "product", "order", "invoice", "journal_entry"]
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,7 +114,11 @@ class Write(_Part, frozen=True):
 
 
 class FieldText(_Part, frozen=True):
-    """One line of the field table. `words`: our code → theirs; `true` and `false`: what they write for a switch."""
+    """One line of the field table. `words`: our code → theirs; `true` and `false`: what they write for a switch.
+
+    `refers_to`: the value is the id of a record of that resource of this API. `as_number`: they write numbers, and ids, as JSON
+    numbers. `parts`: for lines, the table of what stands in each of them.
+    """
 
     field: str
     kind: Kind | None = None
@@ -124,13 +130,16 @@ class FieldText(_Part, frozen=True):
     false: str | int | bool = False
     date_format: str = ""
     note: str = ""
+    refers_to: str = ""
+    as_number: bool = False
+    parts: dict[str, FieldText] = {}
 
 
 class ResourceText(_Part, frozen=True):
     """One kind of record. Dotted paths lead into an answer: `data.items`; empty means the answer itself."""
 
     path: str
-    entity: Literal["company"] = "company"
+    entity: EntityName = "company"
     list: bool = True
     records: str = ""
     record: str = ""
@@ -164,22 +173,67 @@ _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("name", "trade_name", "statutory_name"), "name"),
     **{path: path for path in ("kvk", "phone", "email")},
     **dict.fromkeys(("branch", "rsin", "legal_form", "role", "code", "vat_state", "successor"), "code"),
-    **dict.fromkeys(("is_active", "do_not_mail", "is_supplier", "blocked"), "bool"),
-    **dict.fromkeys(("started_on", "ended_on"), "date"),
+    **dict.fromkeys(("is_active", "do_not_mail", "is_supplier", "blocked", "is_main", "is_stock"), "bool"),
+    **dict.fromkeys(("started_on", "ended_on", "date", "due_date", "delivery_date"), "date"),
     "vat_number": "vat",
     "website": "url",
     "employees": "int",
+    "mobile": "phone",
+    **dict.fromkeys(("first_name", "prefix", "last_name", "job_title", "description", "reference"), "text"),
+    **dict.fromkeys(("language", "ean", "unit", "currency", "vat", "group"), "code"),
+    **dict.fromkeys(("number", "status", "kind", "credits", "payment_method", "journal"), "code"),
+    **dict.fromkeys(("price", "total", "total_vat", "open_amount"), "decimal"),
+    **dict.fromkeys(("company", "customer", "party"), "ref"),
+    "lines": "lines",
+}
+_LINE_KINDS: Mapping[str, Kind] = {
+    "product": "ref",
+    "description": "text",
+    **dict.fromkeys(("quantity", "unit_price", "discount", "amount", "debit", "credit"), "decimal"),
+    **dict.fromkeys(("vat", "ledger", "cost_centre"), "code"),
 }
 ADDRESSES = ("address", "invoice_address", "delivery_address", "postal_address")
 ADDRESS_PARTS = ("street", "number", "suffix", "po_box", "postcode", "city", "region", "country")
-PATHS = (*_KINDS, *(f"{address}.{part}" for address in ADDRESSES for part in ADDRESS_PARTS))
-assert set(_KINDS) <= set(Company.__struct_fields__)
+LINES = "lines"
+# The fields a record can be asked for by, per entity: kind of key -> canonical path.
+FOUND_BY: Mapping[str, Mapping[str, str]] = {
+    "company": {"kvk": "kvk", "branch": "branch", "vat": "vat_number", "rsin": "rsin"},
+    "contact": {"code": "code"},
+    "product": {"sku": "code", "ean": "ean"},
+    "order": {"number": "number"},
+    "invoice": {"number": "number"},
+    "journal_entry": {},
+}
+# What tells one record from every other, so that a write in doubt can be looked for by it.
+PROBED_BY = ("kvk", "vat", "code", "sku", "ean", "number")
+
+
+@lru_cache(maxsize=16)
+def paths_for(entity: str) -> tuple[str, ...]:
+    """The canonical paths a description can name for an entity, addresses by their parts."""
+    own = ENTITIES[entity].__struct_fields__
+    plain = tuple(path for path in _KINDS if path in own)
+    return (*plain, *(f"{address}.{part}" for address in ADDRESSES if address in own for part in ADDRESS_PARTS))
+
+
+@lru_cache(maxsize=16)
+def parts_for(entity: str) -> tuple[str, ...]:
+    """What a line of that entity's documents can hold; empty where there are no lines."""
+    line = JournalLine if entity == "journal_entry" else DocumentLine
+    return line.__struct_fields__ if LINES in ENTITIES[entity].__struct_fields__ else ()
+
+
+assert set(_KINDS) == {path for entity in ENTITIES for path in paths_for(entity) if "." not in path}
 assert set(ADDRESS_PARTS) <= set(Address.__struct_fields__)
+assert set(_LINE_KINDS) == {*DocumentLine.__struct_fields__, *JournalLine.__struct_fields__}
 
 
 def kind_of(path: str, field: FieldText) -> Kind:
-    """The kind of value: as written, else the canonical path's own; a vendor's own field is text."""
-    return field.kind or _KINDS.get(path, "text")
+    """The kind of value: as written, else the canonical path's own (`lines.quantity`: of a line); a vendor's own field is text,
+    unless it names a record."""
+    line, _, part = path.partition(".")
+    usual = _LINE_KINDS.get(part) if line == LINES and part else _KINDS.get(path)
+    return field.kind or usual or ("ref" if field.refers_to else "text")
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -223,14 +277,28 @@ class _Reader:
         resources = document.get("resources")
         if not isinstance(resources, dict) or not resources:
             self.wrong("resources", "nothing is described", "Write a table such as [resources.companies].")
+        made = {name: self.resource(name, table) for name, table in resources.items()}
+        for name, resource in made.items():
+            self.references(name, resource, made)
         return Description(
-            title,
-            base_url.rstrip("/"),
-            self.sign_in(document.get("auth", {})),
-            rate,
-            headers,
-            {name: self.resource(name, table) for name, table in resources.items()},
-        )
+            title, base_url.rstrip("/"), self.sign_in(document.get("auth", {})), rate, headers, made
+        )  # fmt: skip
+
+    def references(self, name: str, resource: ResourceText, known: Mapping[str, ResourceText]) -> None:
+        """What refers to another resource refers to one that is described, of the right entity. Raises SetupError."""
+        meant = REFERENCES.get(resource.entity, {})
+        for table, fields in (("fields", resource.fields), ("own", resource.own)):
+            inner = [(f"{path}.{part}", field) for path, lines in fields.items() for part, field in lines.parts.items()]
+            for path, field in (*fields.items(), *inner):
+                key = f"resources.{name}.{table}.{path}.refers_to"
+                if field.refers_to and field.refers_to not in known:
+                    self.wrong(key, f"no resource {field.refers_to!r} is described", self.meant(field.refers_to, tuple(known)))  # fmt: skip
+                entity = meant.get(path) if table == "fields" else None
+                if entity and field.refers_to and known[field.refers_to].entity != entity:
+                    fitting = tuple(each for each, resource in known.items() if resource.entity == entity)
+                    self.wrong(key, f"{path} names a {entity}, and {field.refers_to} holds none", f"It can be: {', '.join(fitting) or 'none yet'}.")  # fmt: skip
+                if entity and not field.refers_to:
+                    self.wrong(key.rpartition(".")[0], f"{path} names a {entity}, and nothing says of which resource", 'For instance: { field = "customer_id", refers_to = "customers" }')  # fmt: skip
 
     def sign_in(self, table: Any) -> SignIn:
         auth = self.part("auth", table, SignIn)
@@ -272,7 +340,12 @@ class _Reader:
                 found |= self.fields(at, nested)
                 continue
             given = {"field": line} if isinstance(line, str) else line
-            found[path] = self.part(f"{at}.{path}", given, FieldText)
+            parts = given.get("parts") if isinstance(given, dict) else None
+            plain = {key: value for key, value in given.items() if key != "parts"} if parts is not None else given
+            found[path] = self.part(f"{at}.{path}", plain, FieldText)
+            if parts is not None:
+                inner = self.fields(f"{at}.{path}.parts", parts)
+                found[path] = msgspec.structs.replace(found[path], parts=inner)
         return found
 
     def finds(self, at: str, table: Any) -> dict[FindKind, Look]:
@@ -304,8 +377,10 @@ class _Reader:
         if not resource.fields:
             self.wrong(f"{at}.fields", "no field is described", 'Write, for instance: name = "company_name"')
         for path, field in resource.fields.items():
-            if path not in PATHS:
-                self.wrong(f"{at}.fields.{path}", f"{path!r} is no field of a company", self.meant(path, PATHS) + f" A field of their own stands under [{at}.own].")  # fmt: skip
+            paths = paths_for(resource.entity)
+            if path not in paths:
+                self.wrong(f"{at}.fields.{path}", f"{path!r} is no field of {_a(resource.entity)}", self.meant(path, paths) + f" A field of their own stands under [{at}.own].")  # fmt: skip
+            self.lines_of(at, resource.entity, path, field)
             if field.kind not in {None, kind_of(path, msgspec.structs.replace(field, kind=None))}:
                 self.wrong(f"{at}.fields.{path}.kind", f"{path} is of kind {kind_of(path, msgspec.structs.replace(field, kind=None))}", "Leave kind out.")  # fmt: skip
         paging, since, write = resource.paging, resource.since, resource.write
@@ -328,9 +403,23 @@ class _Reader:
             self.wrong(f"{at}.write.operation_id", "find.operation looks for a field that is not named", 'For instance: operation_id = "reference"')  # fmt: skip
         if write.if_match and not resource.version:
             self.wrong(f"{at}.version", "if_match needs to know where a record shows its version", 'For instance: version = "etag"')  # fmt: skip
-        for kind, path in (("kvk", "kvk"), ("branch", "branch"), ("vat", "vat_number"), ("rsin", "rsin")):
+        shown = FOUND_BY[resource.entity]
+        strange = next((kind for kind in resource.find if kind not in {"native", "operation", *shown}), None)
+        if strange is not None:
+            self.wrong(f"{at}.find.{strange}", f"{_a(resource.entity)} cannot be found by {strange!r}", f"Known here: {', '.join(('native', *shown, 'operation'))}.")  # fmt: skip
+        for kind, path in shown.items():
             if kind in resource.find and path not in resource.fields:
                 self.wrong(f"{at}.find.{kind}", f"the field {path} is not described, so an answer cannot be recognised", f"Add {path} to [{at}.fields].")  # fmt: skip
+
+    def lines_of(self, at: str, entity: str, path: str, field: FieldText) -> None:
+        """Lines are described by their parts, and nothing else has any. Raises SetupError."""
+        key = f"{at}.fields.{path}"
+        if bool(field.parts) != (path == LINES):
+            self.wrong(key, "lines have parts, and only they", f"For instance: [{at}.fields.lines] with a table parts.")
+        known = parts_for(entity)
+        strange = next((part for part in field.parts if part not in known), None)
+        if strange is not None:
+            self.wrong(f"{key}.parts.{strange}", f"{strange!r} is nothing a line holds", self.meant(strange, known))
 
     # --- complaining ---
 
@@ -377,6 +466,10 @@ class _Reader:
         strange = next((key for key in table if key not in known), None)
         if strange is not None:
             self.wrong(f"{at}.{strange}".lstrip("."), f"{strange!r} is no key here", self.meant(strange, known))
+
+
+def _a(entity: str) -> str:
+    return f"{'an' if entity[0] in 'aeiou' else 'a'} {entity.replace('_', ' ')}"
 
 
 def is_address(text: str) -> bool:

@@ -12,7 +12,7 @@ from koppel.model.can import Can
 from koppel.model.problem import Problem, RetryLater, SetupError
 from koppel.model.values import Cursor, Json
 from koppel.systems.rest import codec, wire, writing
-from koppel.systems.rest.description import ResourceText, digest, read
+from koppel.systems.rest.description import FOUND_BY, PROBED_BY, ResourceText, digest, read
 from koppel.systems.rest.settings import Settings
 from koppel.systems.rest.wire import Unreadable
 from koppel.systems.spi import (
@@ -149,8 +149,6 @@ def _failure(problem: Problem, as_of: float) -> SetupError | RetryLater:
 
 # --- finding --------------------------------------------------------------------------------------------------------
 
-_SHOWN_AS = {"kvk": "kvk", "branch": "branch", "vat": "vat_number", "rsin": "rsin"}
-
 
 def find(name: str, resource: ResourceText, site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, Finding]]:  # fmt: skip
     """Records by one kind of key, one look-up a value."""
@@ -214,7 +212,7 @@ def _carries(resource: ResourceText, kind: str, value: str, item: Item) -> bool:
         return item.native == value
     if kind == "operation":
         return item.fields.get(resource.write.operation_id) == value
-    path = _SHOWN_AS[kind]
+    path = FOUND_BY[resource.entity][kind]
     shown = item.fields.get(resource.fields[path].field)
     return shown is not None and codec.comparable(path, shown) == codec.comparable(path, value)
 
@@ -262,7 +260,7 @@ def can(resource: ResourceText) -> Can:
     """What the description allows."""
     write = resource.write
     kinds = tuple(kind for kind in resource.find if kind != "operation")
-    strong = any(kind in resource.find for kind in ("kvk", "vat"))
+    strong = any(kind in resource.find for kind in PROBED_BY)
     return Can(
         list=resource.list,
         since=resource.list and resource.since is not None,

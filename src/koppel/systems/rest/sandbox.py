@@ -1,4 +1,5 @@
-"""An imitation of a small vendor that never existed, "Voorbeeld API": one table of relations, listed in five ways.
+"""An imitation of a small vendor that never existed, "Voorbeeld API": relations, listed in five ways, and plain tables of people,
+articles and orders; `/adm/<name>` before a path is another administration, which begins empty.
 
 It does what REST APIs of small packages are seen to do: wrapped and bare bodies, words for switches, numbers that lose
 their leading zeros, whole-second stamps, refusals with a text. It shares no code with the client that reads descriptions.
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import msgspec
 
 from koppel.model.values import Json
+from koppel.systems.rest.sandbox_tables import PATH, TABLES, Refused, Shelf
 from koppel.systems.sandbox_spi import Sandbox, SeedCompany, World
 from koppel.systems.spi import Request, Response
 
@@ -25,9 +27,10 @@ TOKEN_LIFE = 900
 LONGEST_NAME = 60
 PER_MINUTE = 300
 MOST = 50
-_TEXTS = ("bedrijfsnaam", "kvkNummer", "btwNummer", "telefoon", "email", "website", "actief", "soort", "notities", "referentie")  # fmt: skip
+_TEXTS = ("bedrijfsnaam", "kvkNummer", "btwNummer", "telefoon", "email", "website", "actief", "soort", "notities", "hoofdcontact", "referentie")  # fmt: skip
 _ADDRESS = ("straat", "huisnummer", "toevoeging", "postcode", "plaats", "land")
 _PATH = re.compile(r"/api/(pagina|vanaf|stroom|link|alles)/relaties(?:/(\d+))?")
+_ADMINISTRATION = re.compile(r"/adm/([a-z0-9]+)/")
 
 Row = dict[str, Any]
 
@@ -43,15 +46,17 @@ class VoorbeeldSandbox:
     name = "rest"
     base_path = "/voorbeeld"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, seeded: bool = True) -> None:
         self.world = world
+        self.others: dict[str, VoorbeeldSandbox] = {}
+        self.shelves = {name: Shelf(name, exists=self._exists) for name in TABLES}
         self.rows: dict[int, Row] = {}
         self.tokens: dict[str, float] = {}
         self.issued = 0
         self.refused: set[str] = set()
         self.limit = PER_MINUTE
         self.minute: tuple[float, int] = (0.0, 0)
-        known = [company for company in world.companies if company.in_erp != "none"]
+        known = [company for company in world.companies if seeded and company.in_erp != "none"]
         for number, company in enumerate(known):
             self._keep(None, _typed(company), at=world.now() - 86_400.0 * (len(known) - number))
 
@@ -63,7 +68,19 @@ class VoorbeeldSandbox:
         headers = {"date": formatdate(self.world.now(), usegmt=True), "content-type": "application/json"}
         return Response(response.status, {**headers, **response.headers}, response.body)
 
+    def _exists(self, table: str, number: int) -> bool:
+        return number in (self.rows if table == "relaties" else self.shelves[table].rows)
+
+    def _administration(self, name: str) -> VoorbeeldSandbox:
+        if not name:
+            return self
+        if name not in self.others:
+            self.others[name] = VoorbeeldSandbox(self.world, seeded=False)
+        return self.others[name]
+
     def _answer(self, path: str, request: Request) -> Response:
+        if found := _ADMINISTRATION.match(path):
+            return self._administration(found[1])._answer(path[found.end() - 1 :], request)  # noqa: SLF001 - one of its own
         headers = {name.lower(): value for name, value in request.headers.items()}
         if path == "/oauth/token":
             return self._token(request)
@@ -71,6 +88,8 @@ class VoorbeeldSandbox:
             return _fault(401, "Niet aangemeld")
         if (wait := self._exceeded()) is not None:
             return Response(429, {"retry-after": str(wait)}, b'{"fout": {"melding": "Te veel aanroepen"}}')
+        if shelf := PATH.fullmatch(path):
+            return self._table(self.shelves[shelf[1]], shelf[2], request, headers)
         match = _PATH.fullmatch(path)
         if match is None:
             return _fault(404, "Onbekend pad")
@@ -141,6 +160,23 @@ class VoorbeeldSandbox:
             case _:
                 return _json(200, {"relaties": shown})
 
+    def _table(self, shelf: Shelf, number: str | None, request: Request, headers: dict[str, str]) -> Response:
+        word = shelf.table.word
+        if number is not None and int(number) not in shelf.rows:
+            return _fault(404, f"{word} bestaat niet")
+        if request.method == "GET":
+            query = {name: values[0] for name, values in parse_qs(urlsplit(request.url).query).items()}
+            return _json(200, {word: shelf.rows[int(number)]} if number else shelf.listed(query))
+        try:
+            body = msgspec.json.decode(request.body)
+            at = None if number is None else int(number)
+            row = shelf.written(at, body, version=headers.get("if-match"), stamp=_stamp(self.world.now()))
+        except msgspec.DecodeError:
+            return _fault(400, "Geen JSON ontvangen")
+        except Refused as refused:
+            return _fault(refused.status, refused.text, refused.name)
+        return _json(201 if number is None else 200, {word: row})
+
     def _write(self, style: str, number: int | None, request: Request, headers: dict[str, str]) -> Response:
         try:
             given = msgspec.json.decode(request.body, type=dict[str, dict[str, Any]])["relatie"]
@@ -164,8 +200,7 @@ class VoorbeeldSandbox:
         row = self.rows.get(number, {"id": number, **dict.fromkeys(_TEXTS), "adres": dict.fromkeys(_ADDRESS), "actief": "J"})  # fmt: skip
         address = {**row["adres"], **{name: given["adres"].get(name) for name in given.get("adres") or {}}}
         texts = {name: given[name] for name in _TEXTS if name in given}
-        stamp = datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        kept = {**row, **texts, "adres": address, "gewijzigd": stamp, "versie": row.get("versie", 0) + 1}
+        kept = {**row, **texts, "adres": address, "gewijzigd": _stamp(at), "versie": row.get("versie", 0) + 1}
         self.rows[number] = kept
         return kept
 
@@ -177,7 +212,12 @@ class VoorbeeldSandbox:
     # --- the rest of the door ---
 
     def control(self, action: str, body: dict[str, Json]) -> dict[str, Json]:
-        """A person or the vendor: edit (`late` seconds after its stamp), add, delete, settings. Raises ValueError."""
+        """A person or the vendor: edit (`late` seconds after its stamp), add, delete, settings; in another `administration`, of
+        another `table`. Raises ValueError."""
+        if name := str(body.pop("administration", "")):
+            return self._administration(name).control(action, body)
+        if shelf := self.shelves.get(str(body.pop("table", ""))):
+            return self._at_the_shelf(shelf, action, body)
         match action:
             case "edit":
                 number = int(body["id"])
@@ -196,6 +236,21 @@ class VoorbeeldSandbox:
             case _:
                 raise ValueError(f"nobody can {action!r} here; there are edit, add, delete, relations, settings")
 
+    def _at_the_shelf(self, shelf: Shelf, action: str, body: dict[str, Json]) -> dict[str, Json]:
+        stamp = _stamp(self.world.now() - float(body.get("late", 0)))
+        match action:
+            case "edit":
+                return dict(shelf.keep(int(body["id"]), body["set"], stamp=stamp))
+            case "add":
+                return dict(shelf.keep(None, body["set"], stamp=stamp))
+            case "delete":
+                del shelf.rows[int(body["id"])]
+                return {}
+            case "rows":
+                return {"rows": list(shelf.rows.values())}
+            case _:
+                raise ValueError(f"nobody can {action!r} at {shelf.name}; there are edit, add, delete, rows")
+
     def contract(self, base_url: str) -> dict[str, Json]:
         """What a client needs to connect."""
         return {
@@ -209,11 +264,22 @@ class VoorbeeldSandbox:
         }
 
     def snapshot(self) -> Json:
-        """The relations without the stamps that only say when."""
-        return [
-            {name: value for name, value in row.items() if name not in {"gewijzigd", "versie"}}
-            for _, row in sorted(self.rows.items())
-        ]
+        """The records without the stamps that only say when: relations alone, while there is nothing else."""
+        relations = _bare(self.rows)
+        more: Row = {name: _bare(shelf.rows) for name, shelf in self.shelves.items() if shelf.rows}
+        more |= {f"/adm/{name}": other.snapshot() for name, other in sorted(self.others.items())}
+        return {"relaties": relations, **more} if more else relations
+
+
+def _bare(rows: dict[int, Row]) -> list[Row]:
+    return [
+        {name: value for name, value in row.items() if name not in {"gewijzigd", "versie"}}
+        for _, row in sorted(rows.items())
+    ]
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _wanted(row: Row, query: dict[str, str]) -> bool:

@@ -10,7 +10,7 @@ from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem, RetryLater, UsageError
 from koppel.model.values import Json
 from koppel.systems.rest import codec, wire
-from koppel.systems.rest.description import ResourceText
+from koppel.systems.rest.description import FOUND_BY, PROBED_BY, ResourceText
 from koppel.systems.rest.settings import Settings
 from koppel.systems.rest.wire import Row, Unreadable
 from koppel.systems.spi import (
@@ -84,8 +84,10 @@ def _shown(resource: ResourceText, change: Change, path: str) -> Row:
 
 def _keys(resource: ResourceText, sent: Row) -> tuple[tuple[str, str], ...]:
     """What a probe can look for: only numbers that are really sent and can be asked for."""
-    named = (("kvk", "kvk"), ("vat", "vat_number"))
-    pairs = ((kind, resource.fields[path].field) for kind, path in named if kind in resource.find)
+    named = FOUND_BY[resource.entity]
+    pairs = (
+        (kind, resource.fields[named[kind]].field) for kind in PROBED_BY if kind in named and kind in resource.find
+    )
     return tuple((kind, str(sent[field])) for kind, field in pairs if sent.get(field))
 
 
