@@ -71,6 +71,7 @@ class Bench:
     `delete(native)` removes one, `refuse(text)` makes the vendor refuse whatever is called `text`; `late(native, text)` edits
     as `edit` does, with a stamp a little older than what the vendor showed already (a save that was committed late).
     `values(n)` are the canonical values of the n-th record to create; `natives()` tells which records really exist.
+    `called`: the canonical field that those texts are written in.
     `page`: asks the client for pages of that size, so that a small world has several.
     """
 
@@ -90,6 +91,7 @@ class Bench:
     late: Callable[[str, str], object] | None = None
     values: Callable[[int], dict[str, Json]] | None = None
     natives: Callable[[], set[str]] | None = None
+    called: str = "name"
     page: int | None = None
     pays: bool = False  # keeps the declared budgets, as the engine does
 

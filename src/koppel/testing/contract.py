@@ -312,7 +312,7 @@ class Contract:
         need(bench.refuse, "the vendor cannot be made to refuse on this bench")
         assert bench.refuse
         wanted = [sample(bench, number) for number in (11, 12, 13)]
-        bench.refuse(str(wanted[1]["name"]))
+        bench.refuse(str(wanted[1][bench.called]))
         changes = [bench.create(values) for values in wanted]
         receipts = bench.written(*changes)
         statuses = [receipts[change.op].status for change in changes]
@@ -333,7 +333,7 @@ class Contract:
         native, _ = a_record(bench)
         before = bench.read(native)[1]
         bench.refuse("Geweigerd B.V.")
-        change = bench.update(native, {"name": "Geweigerd B.V."})
+        change = bench.update(native, {bench.called: "Geweigerd B.V."})
         assert [receipt.status for receipt in bench.written(change).values()] == ["refused"]
         assert bench.read(native)[1] == before
 
@@ -342,7 +342,7 @@ class Contract:
         need(bench.delete, "nobody deletes on this bench")
         assert bench.delete
         native, _ = a_record(bench)
-        change = bench.update(native, {"name": "Te Laat B.V."})
+        change = bench.update(native, {bench.called: "Te Laat B.V."})
         bench.delete(native)
         bench.settle()
         receipts = bench.written(change)
@@ -389,7 +389,7 @@ class Contract:
     def test_a_lost_update_is_unknown_and_a_probe_tells_whether_it_landed(self, bench: Bench, lost: Loss) -> None:
         need(bench.resource.can.update, "it cannot update")
         native, _ = a_record(bench)
-        operations = bench.lower(bench.update(native, {"name": "Onderweg B.V."}))
+        operations = bench.lower(bench.update(native, {bench.called: "Onderweg B.V."}))
         bench.lose(lost)
         receipts = bench.send(operations)
         assert {receipt.status for receipt in receipts.values()} == {"unknown"}
@@ -435,7 +435,7 @@ class Contract:
         operations = bench.lower(bench.create(values))
         bench.lose("request")
         bench.send(operations)
-        bench.add(str(values["name"]))
+        bench.add(str(values[bench.called]))
         bench.settle()
         traces = bench.run(bench.resource.probe(bench.site, operations))
         assert {type(trace) for trace in traces.values()} == {NotLanded}
@@ -445,7 +445,7 @@ class Contract:
         need(bench.edit, "nobody edits on this bench")
         assert bench.edit
         native, _ = a_record(bench)
-        change = bench.update(native, {"name": "Te Laat B.V."})
+        change = bench.update(native, {bench.called: "Te Laat B.V."})
         bench.host.clock.advance(1)
         bench.edit(native, "Eerder B.V.")
         assert [receipt.status for receipt in bench.written(change).values()] == ["stale"]
@@ -504,7 +504,7 @@ class Contract:
             told += [repr(receipt) for receipt in receipts.values()]
         if bench.refuse:
             values = sample(bench, 79)
-            bench.refuse(str(values["name"]))
+            bench.refuse(str(values[bench.called]))
             told += [repr(receipt) for receipt in bench.written(bench.create(values)).values()]
         for text in told:
             assert_no_secret(bench, text)
@@ -601,7 +601,7 @@ def known(bench: Bench, kind: str) -> tuple[str, ...]:
 
 def named(bench: Bench, item: Item) -> Json:
     """The record's name, normalised."""
-    return normalise("name", bench.record(item).builtins().get("name"))
+    return normalise("name", bench.record(item).builtins().get(bench.called))
 
 
 def field_of(bench: Bench, path: str) -> Field:

@@ -105,6 +105,25 @@ def test_a_circle_through_a_vendors_own_field_is_found():
     assert ("one.toml", "ownership-cycle", 1) in found(one, three)
 
 
+def test_a_circle_of_three_flows_by_way_of_a_made_field_is_found():
+    """The phone goes through a vendor's own field, under another name, and comes back as what it was."""
+    circle = (
+        flow("one", "a", "b", FieldRule("Remarks", side="right", source="phone", transform="cut:20", line=1)),
+        flow("two", "b", "c", FieldRule("phone", side="right", source="Remarks", line=2)),
+        flow("three", "c", "a", FieldRule("phone", line=3)),
+    )
+    assert [code for _, code, _ in found(*circle)] == ["ownership-cycle"]
+    assert found(*circle[:2]) == []
+
+
+def test_a_circle_of_five_flows_is_found_whatever_their_order_and_none_when_one_gives_it_only_at_creation():
+    ends = "abcde"
+    flows = [flow(end, end, ends[(i + 1) % 5], FieldRule("phone", line=1)) for i, end in enumerate(ends)]
+    assert [code for _, code, _ in found(*flows[::-1])] == ["ownership-cycle"]
+    flows[3] = flow("d", "d", "e", FieldRule("phone", when="create"))
+    assert found(*flows) == []
+
+
 def test_two_flows_that_hand_a_field_to_and_fro_are_a_circle():
     one = flow("one", "a", "b", FieldRule("name", line=1))
     two = flow("two", "b", "a", FieldRule("name", line=2))

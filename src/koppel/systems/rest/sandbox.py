@@ -246,10 +246,13 @@ class VoorbeeldSandbox:
             case "delete":
                 del shelf.rows[int(body["id"])]
                 return {}
+            case "refuse":
+                shelf.refused.add(str(body["text"]))
+                return {}
             case "rows":
                 return {"rows": list(shelf.rows.values())}
             case _:
-                raise ValueError(f"nobody can {action!r} at {shelf.name}; there are edit, add, delete, rows")
+                raise ValueError(f"nobody can {action!r} at {shelf.name}; there are edit, add, delete, refuse, rows")
 
     def contract(self, base_url: str) -> dict[str, Json]:
         """What a client needs to connect."""

@@ -73,6 +73,7 @@ class Shelf:
     def __init__(self, name: str, *, exists: Callable[[str, int], bool]) -> None:
         self.name, self.table, self.exists = name, TABLES[name], exists
         self.rows: dict[int, Row] = {}
+        self.refused: set[str] = set()
 
     def listed(self, query: Mapping[str, str]) -> Row:
         """One page: the records asked for, and how many there are."""
@@ -101,6 +102,9 @@ class Shelf:
         empty = next((name for name in self.table.needed if row[name] in (None, "")), None)
         if empty is not None:
             raise Refused(422, f"{empty} is verplicht", empty)
+        bad = next((name for name, value in row.items() if isinstance(value, str) and value in self.refused), None)
+        if bad is not None:
+            raise Refused(422, "Deze waarde is niet toegestaan", bad)
         for path, table in self.table.names.items():
             self._known(row, path, table)
         return self.keep(number, row, stamp=stamp)

@@ -106,3 +106,39 @@ def test_a_token_address_is_needed_for_client_credentials():
 def test_a_secret_in_the_headers_is_refused():
     error = wrong(SMALL.replace("[resources.companies]", 'headers = { Authorization = "x" }\n[resources.companies]', 1))
     assert "headers.Authorization: a secret does not belong in a file" in error.message
+
+
+TRADE = (Path(__file__).parents[4] / "src" / "koppel" / "testing" / "trade.toml").read_text("utf-8")
+
+
+def test_a_description_may_hold_any_entity_with_references_and_lines():
+    found = read(TRADE).resources
+    assert {name: each.entity for name, each in found.items()} == {
+        "customers": "company", "contacts": "contact", "products": "product", "orders": "order",
+    }  # fmt: skip
+    lines = found["orders"].fields["lines"]
+    assert (lines.field, lines.parts["product"].refers_to, lines.parts["quantity"].as_number) == (
+        "regels",
+        "products",
+        True,
+    )
+    assert found["customers"].own["Hoofdcontact"].refers_to == "contacts"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('refers_to = "products"', 'refers_to = "producs"', "no resource 'producs' is described.*products"),
+        ('refers_to = "products"', 'refers_to = "contacts"', "lines.product names a product.*products"),
+        (', refers_to = "products"', "", "nothing says of which resource"),
+        ('number    = { field = "nummer", required = true }', 'sku = "nummer"', "'sku' is no field of an order"),
+        ("number = { query", "sku = { query", "an order cannot be found by 'sku'.*number"),
+        ("quantity    = {", "amounts    = {", "'amounts' is nothing a line holds.*amount"),
+        ('name  = { field = "omschrijving", required = true }', 'name = { field = "x", parts = { vat = "y" } }', "only they"),
+        ('entity  = "order"', 'entity  = "orders"', "It takes company, contact"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_references_lines_and_entities_is_told(old, new, said):
+    assert old in TRADE
+    error = wrong(TRADE.replace(old, new))
+    assert re.search(said, f"{error.message} {error.remedy}")
