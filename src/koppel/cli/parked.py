@@ -77,6 +77,7 @@ def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
 
     from koppel.cli.render_plan import grid
     from koppel.cli.words import counted, field_name, when
+    from koppel.engine.references import NEEDS
 
     if not items:
         yield "Nothing is parked."
@@ -93,11 +94,13 @@ def _human(items: Sequence[Item]) -> Iterator[RenderableType]:
             if item.body.get("choices")
             else f"tried again by itself after {when(item.next_at)}"
             if item.next_at
+            else "comes by itself once that is there"
+            if item.code == NEEDS
             else "waits for you: koppel parked retry " + str(item.id)
         )
         field = (
             f"{field_name(item.field)}: "
-            if item.field and not str(item.body.get("text", "")).startswith(item.field)
+            if item.field and item.code != NEEDS and not str(item.body.get("text", "")).startswith(item.field)
             else ""
         )
         tries = f"; {counted(item.tries, 'try', 'tries')} so far" if item.tries > 1 else ""

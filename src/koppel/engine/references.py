@@ -77,11 +77,10 @@ class References:
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """What is known of an id that stands in a value: who it is, whether it can be carried over, and its name for the words."""
+    """What is known of an id that stands in a value: who it is, and whether it can be carried over."""
 
     token: str
     need: Need
-    label: str = ""
 
 
 _AllKnown: TypeAlias = Mapping[tuple[str, str], Mapping[str, _Known]]
@@ -132,14 +131,12 @@ def _known(db: Db, refs: References, side: SideName, stated: Iterable[tuple[Part
         near_stream, far_stream = refs.streams[side, near], refs.streams[other(side), far]
         members = subjects.of_records(db, near_stream.id, ids)
         there = subjects.of_subjects(db, far_stream.id, {m.subject for m in members.values()})
-        lacking = [native for native in ids if native not in members or members[native].subject not in there]
-        names = labels(db, refs, side, near, lacking)
         for native in ids:
             member = members.get(native)
             token = f"{_SUBJECT}{member.subject}" if member else f"{_RECORD}{near_stream.id}/{native}"
             met = member is not None and member.subject in there
             need = Need(near_stream.id, native, far_stream.id, met)
-            found.setdefault((near, far), {})[native] = _Known(token, need, names.get(native, native))
+            found.setdefault((near, far), {})[native] = _Known(token, need)
     return found
 
 
@@ -155,7 +152,7 @@ def _with_tokens(refs: References, side: SideName, one: Side, known: _AllKnown) 
                 entry = known[_where(part, side)][native]
                 refers[entry.need] = None
                 if not entry.need.met:
-                    missing[f"its {_word(key, part)} {entry.label}"] = None
+                    missing[f"its {_word(key, part)} {entry.token}"] = None
         values[key] = _renamed(parts, values[key], side, known)
         if missing:
             lacks[key] = lack(refs, side, missing)
@@ -336,3 +333,11 @@ def spoken(value: Json, names: Mapping[str, str]) -> Json:
     if isinstance(value, dict):
         return {key: spoken(part, names) for key, part in value.items()}
     return [spoken(part, names) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def unspoken(problem: Problem, names: Mapping[str, str]) -> Problem:
+    """A problem as it is stored: what is kept about one record does not hold the name of another."""
+    text = problem.text
+    for token, name in sorted(names.items(), key=lambda pair: -len(pair[1])):
+        text = text.replace(name, token)
+    return msgspec.structs.replace(problem, text=text)

@@ -297,7 +297,7 @@ def record(
     if step.because.get(""):
         data["because"] = step.because[""]
     if step.problem:
-        data["problem"] = as_json(step.problem)
+        data["problem"] = as_json(references.unspoken(step.problem, step.names))
     return trail.append(db, [trail.Entry(hand.at, hand.actor, kind, data | (extra or {}), hand.run, op, subject)])[0]
 
 
@@ -360,8 +360,8 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     before = {item.id for item in work.about(db, frame.flow.id, anchor_side(step), [anchor]) if item.state == "open"}
     body: dict[str, Json] = {
         "label": step.label,
-        "text": str(step.problem),
-        "problem": as_json(step.problem),
+        "text": str(references.unspoken(step.problem, step.names)),
+        "problem": as_json(references.unspoken(step.problem, step.names)),
         "choices": list(step.choices),
         "left": step.left,
         "right": step.right,

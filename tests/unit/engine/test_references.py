@@ -6,7 +6,7 @@ import pytest
 
 from koppel.engine.references import spoken
 from koppel.mapping.references import named, renamed
-from koppel.store import due, needs, subjects, trail
+from koppel.store import due, needs, subjects, trail, work
 from koppel.store.subjects import Member
 from koppel.testing.trade import Trade, trade
 
@@ -217,6 +217,17 @@ def test_nobody_is_asked_about_two_firms_that_may_turn_out_to_be_one(made):
     made.add("shop", "orders", nummer="7", relatie_id=there)
     counts = made.ws.sync("orders").counts
     assert (counts["ask"], counts["park"]) == (0, 1)
+
+
+def test_what_is_stored_about_one_record_never_holds_the_name_of_another(made):
+    made.change_flow("customers", CREATES, "[create]\nright = false")
+    order(made, made.add("crm", "customers", **BAKER))
+    made.ws.sync("orders")
+    stored = [*made.ws.store.run(work.listed, "parked"), *made.ws.store.run(trail.read)]
+    assert "record:" in repr(stored)
+    assert "Korenaar" not in repr([each for each in stored if "order" in repr(each)])
+    assert "Korenaar" in repr(made.ws.log())
+    assert "Korenaar" in repr(made.ws.parked())
 
 
 # --- when who is meant changes ---------------------------------------------------------------------------------------------
