@@ -23,7 +23,8 @@ from koppel.model.problem import Problem, UsageError
 from koppel.model.record import Record
 from koppel.model.values import Json
 from koppel.model.versions import ENTITIES
-from koppel.systems.rest.description import ADDRESSES, LINES, FieldText, ResourceText, Since, digest, kind_of, paths_of
+from koppel.systems.rest.description import FieldText, ResourceText, Since, digest, kind_of, paths_of
+from koppel.systems.rest.entities import ADDRESSES, LINES
 from koppel.systems.rest.wire import Row, Unreadable, at, put
 from koppel.systems.spi import Decoded, Item, Site
 

@@ -18,13 +18,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
-from koppel.model.address import Address
 from koppel.model.can import Writable
-from koppel.model.documents import DocumentLine, JournalLine
 from koppel.model.kinds import Kind
 from koppel.model.problem import SetupError
 from koppel.model.values import Json
-from koppel.model.versions import ENTITIES, REFERENCES
+from koppel.model.versions import REFERENCES
+from koppel.systems.rest.entities import ADDRESSES, FOUND_BY, KINDS, LINE_KINDS, LINES, parts_for, paths_for
 
 FORMAT = 1
 S = TypeVar("S", bound=msgspec.Struct)
@@ -167,72 +166,11 @@ class Description(msgspec.Struct, frozen=True):
     resources: dict[str, ResourceText]
 
 
-# --- which canonical paths there are --------------------------------------------------------------------------------
-
-_KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("name", "trade_name", "statutory_name"), "name"),
-    **{path: path for path in ("kvk", "phone", "email")},
-    **dict.fromkeys(("branch", "rsin", "legal_form", "role", "code", "vat_state", "successor"), "code"),
-    **dict.fromkeys(("is_active", "do_not_mail", "is_supplier", "blocked", "is_main", "is_stock"), "bool"),
-    **dict.fromkeys(("started_on", "ended_on", "date", "due_date", "delivery_date"), "date"),
-    "vat_number": "vat",
-    "website": "url",
-    "employees": "int",
-    "mobile": "phone",
-    **dict.fromkeys(("first_name", "prefix", "last_name", "job_title", "description", "reference"), "text"),
-    **dict.fromkeys(("language", "ean", "unit", "currency", "vat", "group"), "code"),
-    **dict.fromkeys(("number", "status", "kind", "credits", "payment_method", "journal"), "code"),
-    **dict.fromkeys(("price", "total", "total_vat", "open_amount"), "decimal"),
-    **dict.fromkeys(("company", "customer", "party"), "ref"),
-    "lines": "lines",
-}
-_LINE_KINDS: Mapping[str, Kind] = {
-    "product": "ref",
-    "description": "text",
-    **dict.fromkeys(("quantity", "unit_price", "discount", "amount", "debit", "credit"), "decimal"),
-    **dict.fromkeys(("vat", "ledger", "cost_centre"), "code"),
-}
-ADDRESSES = ("address", "invoice_address", "delivery_address", "postal_address")
-ADDRESS_PARTS = ("street", "number", "suffix", "po_box", "postcode", "city", "region", "country")
-LINES = "lines"
-# The fields a record can be asked for by, per entity: kind of key -> canonical path.
-FOUND_BY: Mapping[str, Mapping[str, str]] = {
-    "company": {"kvk": "kvk", "branch": "branch", "vat": "vat_number", "rsin": "rsin"},
-    "contact": {"code": "code"},
-    "product": {"sku": "code", "ean": "ean"},
-    "order": {"number": "number"},
-    "invoice": {"number": "number"},
-    "journal_entry": {},
-}
-# What tells one record from every other, so that a write in doubt can be looked for by it.
-PROBED_BY = ("kvk", "vat", "code", "sku", "ean", "number")
-
-
-@lru_cache(maxsize=16)
-def paths_for(entity: str) -> tuple[str, ...]:
-    """The canonical paths a description can name for an entity, addresses by their parts."""
-    own = ENTITIES[entity].__struct_fields__
-    plain = tuple(path for path in _KINDS if path in own)
-    return (*plain, *(f"{address}.{part}" for address in ADDRESSES if address in own for part in ADDRESS_PARTS))
-
-
-@lru_cache(maxsize=16)
-def parts_for(entity: str) -> tuple[str, ...]:
-    """What a line of that entity's documents can hold; empty where there are no lines."""
-    line = JournalLine if entity == "journal_entry" else DocumentLine
-    return line.__struct_fields__ if LINES in ENTITIES[entity].__struct_fields__ else ()
-
-
-assert set(_KINDS) == {path for entity in ENTITIES for path in paths_for(entity) if "." not in path}
-assert set(ADDRESS_PARTS) <= set(Address.__struct_fields__)
-assert set(_LINE_KINDS) == {*DocumentLine.__struct_fields__, *JournalLine.__struct_fields__}
-
-
 def kind_of(path: str, field: FieldText) -> Kind:
     """The kind of value: as written, else the canonical path's own (`lines.quantity`: of a line); a vendor's own field is text,
     unless it names a record."""
     line, _, part = path.partition(".")
-    usual = _LINE_KINDS.get(part) if line == LINES and part else _KINDS.get(path)
+    usual = LINE_KINDS.get(part) if line == LINES and part else KINDS.get(path)
     return field.kind or usual or ("ref" if field.refers_to else "text")
 
 

@@ -12,7 +12,8 @@ from koppel.model.can import Can
 from koppel.model.problem import Problem, RetryLater, SetupError
 from koppel.model.values import Cursor, Json
 from koppel.systems.rest import codec, wire, writing
-from koppel.systems.rest.description import FOUND_BY, PROBED_BY, ResourceText, digest, read
+from koppel.systems.rest.description import ResourceText, digest, read
+from koppel.systems.rest.entities import FOUND_BY, PROBED_BY
 from koppel.systems.rest.settings import Settings
 from koppel.systems.rest.wire import Unreadable
 from koppel.systems.spi import (

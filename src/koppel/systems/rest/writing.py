@@ -10,7 +10,8 @@ from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem, RetryLater, UsageError
 from koppel.model.values import Json
 from koppel.systems.rest import codec, wire
-from koppel.systems.rest.description import FOUND_BY, PROBED_BY, ResourceText
+from koppel.systems.rest.description import ResourceText
+from koppel.systems.rest.entities import FOUND_BY, PROBED_BY
 from koppel.systems.rest.settings import Settings
 from koppel.systems.rest.wire import Row, Unreadable
 from koppel.systems.spi import (
