@@ -118,6 +118,8 @@ def places_of_records() -> dict[str, list[tuple[str, str]]]:
         names = {column.name for column in table.columns}
         pairs = [("stream", "native"), ("stream", "target")]
         pairs += [(f"{name.removesuffix('_native')}_stream", name) for name in names if name.endswith("_native")]
+        if {"flow", "side"} <= names:  # there `native` is a record of that side, which `_forget_in_flows` forgets
+            pairs.remove(("stream", "native"))
         mine = sorted(pair for pair in pairs if {*pair} <= names)
         if mine and table.name not in ("intents", "suppressions"):
             found[table.name] = mine

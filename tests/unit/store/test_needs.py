@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from koppel.store import due, needs, streams, subjects
+from koppel.store.erasure import places_of_records
 from koppel.store.needs import Need
 
 AT = 1_800_000_000.0
@@ -79,3 +80,7 @@ def test_one_that_is_due_later_is_due_at_once(here):
     assert waiting(store) == []
     joined(store, customers, "1", store.run(subjects.create, at=AT))
     assert waiting(store) == [("left", "a")]
+
+
+def test_an_erasure_forgets_who_was_referred_to_and_no_record_that_happens_to_have_the_same_number():
+    assert places_of_records()["needs"] == [("stream", "target")]
