@@ -175,7 +175,7 @@ class Opened:
             return None if told is None else frozenset(told)
         flows = [loaded.flow for loaded in self.flows.values() if loaded.flow is not None]
         using = [f for f in flows if end in (f.left, f.right, *(line.source for line in f.enrich))]
-        return kept_fields(resource.entity, using, transforms=self.transforms)
+        return kept_fields(resource.entity, using, can=resource.can, transforms=self.transforms)
 
     def system_of(self, name: str) -> System:
         """The system of a connection, as its settings make it; settings are only read where they matter. Raises SetupError."""

@@ -13,6 +13,7 @@ from koppel.engine.ports import Connection
 from koppel.mapping.flow import Flow
 from koppel.mapping.kept import kept_fields
 from koppel.mapping.transforms import TRANSFORMS, Transform
+from koppel.model.can import Can
 from koppel.store import notes, observations, streams
 from koppel.store.observations import Observation
 from koppel.store.sql import Db
@@ -42,9 +43,9 @@ def follow(db: Db, connection: Connection, resource: Resource, at: float) -> boo
     return more and resource.can.list
 
 
-def needed(flow: Flow, transforms: Mapping[str, Transform] = TRANSFORMS) -> frozenset[str] | None:
-    """What one flow needs of a record to decide anything."""
-    return kept_fields(flow.entity, [flow], transforms=transforms)
+def needed(flow: Flow, can: Can, transforms: Mapping[str, Transform] = TRANSFORMS) -> frozenset[str] | None:
+    """What one flow needs of a resource's record to decide anything."""
+    return kept_fields(flow.entity, [flow], can=can, transforms=transforms)
 
 
 def lacks(seen: Observation, needs: frozenset[str] | None) -> bool:

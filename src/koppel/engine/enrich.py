@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from koppel.engine.caching import follow
 from koppel.engine.fetch import look_up
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
@@ -43,6 +44,7 @@ async def ask(
         if resource.can.list:
             continue  # a feed: it is read like any stream, and its answers lie in the store
         now = ports.clock.now()
+        await ports.store.tx(follow, connection, resource, now)
         wanted = await ports.store.tx(_wanted, flow, line, connection, resource, left_stream, lefts, now)
         if wanted:
             later = await _answered_later(ports, sender, connection, resource, sorted(wanted))

@@ -275,10 +275,10 @@ class Loader:
         )
         near_sides, far_sides = sides_of(db, frame, anchor, own), sides_of(db, frame, far, far_seen)
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
-        needs = (
-            needed(frame.flow, frame.transforms)
-            if any(o.kept is not None for o in (*own.values(), *far_seen.values()))
-            else None
+        partly = any(o.kept is not None for o in (*own.values(), *far_seen.values()))
+        near_needs, far_needs = (
+            (needed(frame.flow, frame.resources[side].can, frame.transforms) if partly else None)
+            for side in (anchor, far)
         )
         made: list[View] = []
         for native in natives:
@@ -323,8 +323,8 @@ class Loader:
                     or all(key in frame.absent[far] for key in side.keys),
                     waiting=unread
                     or bool(unseen)
-                    or (mine is not None and lacks(mine, needs))
-                    or any(lacks(far_seen[n], needs) for n in concerned if n in far_seen)
+                    or (mine is not None and lacks(mine, near_needs))
+                    or any(lacks(far_seen[n], far_needs) for n in concerned if n in far_seen)
                     or self._waiting(anchor, native, paired)
                     or (near_stream in self.unclear and not side.keys and member is None),
                     answers={item.field: item.answer for item in items.get(native, ()) if item.state == "answered"},

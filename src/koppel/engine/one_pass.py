@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from koppel.engine import enrich, proposals, references, undone, whole
+from koppel.engine import caching, enrich, proposals, references, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
@@ -102,6 +102,7 @@ class Pass:
             if side not in due.sides and self.ports.read is not None and stream in self.ports.read:
                 continue  # a flow that runs together with this one has read it
             if not resource.can.list:
+                await self.ports.store.tx(caching.follow, connection, resource, self.ports.clock.now())
                 self.streams_read += await follow_signals(self.ports, self.sender, connection, resource)
                 self._note_read(stream)
             if not resource.can.list or (self.options.light and self.frame.streams[side].complete_at is None):

@@ -14,6 +14,7 @@ import msgspec
 from koppel.mapping.flow import Flow
 from koppel.mapping.paths import MATCH_KEYS, roots
 from koppel.mapping.transforms import TRANSFORMS, Transform, resolve
+from koppel.model.can import Can
 from koppel.model.record import Record
 from koppel.model.values import Json
 
@@ -35,9 +36,9 @@ _WORD = re.compile(r"\w+")
 
 
 def kept_fields(
-    entity: str, flows: Iterable[Flow], *, transforms: Mapping[str, Transform] = TRANSFORMS
+    entity: str, flows: Iterable[Flow], *, can: Can, transforms: Mapping[str, Transform] = TRANSFORMS
 ) -> frozenset[str] | None:
-    """The entity's fields to keep of a resource that these flows use; None: all of them (documents, whose lines and dates are
+    """The entity's fields to keep of a resource (that can this much) that these flows use; None: all of them (documents, whose lines and dates are
     counted; a transform that says not what it reads of a record)."""
     if entity not in ALWAYS:
         return None
@@ -51,7 +52,8 @@ def kept_fields(
         kept |= {word for text in _texts(msgspec.to_builtins(flow)) for word in _WORD.findall(text)}
         kept |= {p.split(".", 1)[0] for kind in flow.match.keys for p in MATCH_KEYS.get(entity, {}).get(kind, ())}
         kept |= EVIDENCE if flow.match.propose else frozenset()
-    return kept & roots(entity)
+    has = {field.path.split(".", 1)[0] for field in can.fields}  # what it never shows it need not be read again for
+    return (kept & roots(entity) & has) | ALWAYS[entity]
 
 
 def reduced(record: Record, kept: frozenset[str] | None) -> Record:

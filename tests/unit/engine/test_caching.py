@@ -18,10 +18,15 @@ def mapped(desk, *, whole=False):
     """Connections that keep what the flow needs (or all)."""
     for name, connection in desk.connections.items():
         resource = "companies" if name == "register" else "accounts"
-        keeps = {} if whole else {resource: kept_fields("company", [desk.flow])}
+        can = connection.resource(resource).can
+        keeps = {} if whole else {resource: kept_fields("company", [desk.flow], can=can)}
         own = {"accounts": own_fields(desk.flow, "right")} if name != "register" else {}
         desk.connections[name] = replace(connection, keeps=keeps, own=own)
     desk.ports = desk.new_ports(desk.ports.worker)
+
+
+def kept_of(desk, name):
+    return desk.connections[name].keeps["companies" if name == "register" else "accounts"]
 
 
 def rows(desk, name):
@@ -61,8 +66,7 @@ def test_the_outcome_is_the_same_and_less_is_kept(linked, make_desk):
     assert linked.count("exact", "POST") == other.count("exact", "POST")
     assert linked.count("exact", "PUT") == other.count("exact", "PUT")
     assert fields_held(other, "register:companies") - fields_held(linked, "register:companies")
-    kept = kept_fields("company", [linked.flow])
-    assert fields_held(linked, "books-nl:accounts") <= kept
+    assert fields_held(linked, "books-nl:accounts") <= kept_of(linked, "books-nl")
     assert linked.sound()
 
 
@@ -85,9 +89,9 @@ def test_a_flow_that_uses_less_has_what_lies_here_cut_down_without_a_call(desk):
     result = desk.sync()
     assert (result.counts["create"], result.counts["update"], result.counts["park"]) == (0, 0, 0)
     assert desk.count("exact", "POST", "accounts") == 0 or desk.sound()
-    assert fields_held(desk, "books-nl:accounts") <= kept_fields("company", [desk.flow])
+    assert fields_held(desk, "books-nl:accounts") <= kept_of(desk, "books-nl")
     assert desk.count("kvk") == calls
-    assert whole - kept_fields("company", [desk.flow])
+    assert whole - kept_of(desk, "register")
     assert desk.store.run(trail.verify) is None
 
 
@@ -113,3 +117,24 @@ def test_nothing_is_decided_on_a_row_that_lacks_what_the_flow_needs(linked):
     number = next(n for n in linked.numbers if len(linked.accounts(n)) == 1)
     plan = linked.plan(only=(number,), light=True)  # the connections still keep what they kept
     assert [p.step.kind for p in plan.steps if p.step.kind in ("update", "agree")] == []
+
+
+def test_a_look_up_that_lacks_what_the_flow_needs_now_is_made_again_at_once(linked):
+    number = next(n for n in linked.numbers if len(linked.accounts(n)) == 1)
+    held = fields_held(linked, "register:companies")
+    assert "employees" not in held
+    linked.flow = linked.read(FLOW.replace("[fields]", '[fields]\n"right:Description" = { from = "employees" }', 1))
+    mapped(linked)
+    calls = linked.count("kvk")
+    linked.sync()
+    assert linked.count("kvk") > calls
+    assert "employees" in fields_held(linked, "register:companies")
+    assert linked.scalar("select count(*) from due where native = :n", n=number) == 0
+
+
+def test_a_field_that_the_register_never_shows_costs_no_look_up(linked):
+    linked.flow = linked.read(FLOW.replace("[fields]", '[fields]\nphone = { owner = "right" }', 1))
+    mapped(linked)
+    calls = linked.count("kvk")
+    linked.sync()
+    assert linked.count("kvk") == calls
