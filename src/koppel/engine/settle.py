@@ -478,11 +478,33 @@ def _leave_alone(db: Db, frame: Frame, hand: Hand, step: Step, side: SideName) -
 
 
 def _part(db: Db, frame: Frame, left: str, right: str, subject: str | None) -> None:
-    """Take a pair apart: what was agreed is forgotten; the left leaves its subject with its last counterpart."""
+    """Take a pair apart: what was agreed is forgotten, and one of the two leaves the subject.
+
+    It is the right one, unless other flows still keep that in step with something: they have their own missing-rule to follow,
+    and what lives must not lose its other counterparts. The left leaves with its last counterpart.
+    """
     flows.drop_base(db, frame.flow.id, left, right)
-    subjects.leave(db, frame.streams["right"].id, right)
-    if subject and not subjects.of_subjects(db, frame.streams["right"].id, [subject]):
-        subjects.leave(db, frame.streams["left"].id, left)
+    kept = _kept_by_others(db, frame, subject)
+    left_stream, right_stream = frame.streams["left"].id, frame.streams["right"].id
+    if right in kept and (left not in kept or _is_gone(db, left_stream, left, frame.flow.entity)):
+        subjects.leave(db, left_stream, left)
+        return
+    subjects.leave(db, right_stream, right)
+    if subject and left not in kept and not subjects.of_subjects(db, right_stream, [subject]):
+        subjects.leave(db, left_stream, left)
+
+
+def _kept_by_others(db: Db, frame: Frame, subject: str | None) -> set[str]:
+    """Natives of a subject that other flows have agreed something about."""
+    if subject is None or not flows.others(db, frame.flow.id):
+        return set()
+    theirs = [stored for flow, stored in flows.of_subjects(db, [subject]) if flow != frame.flow.id]
+    return {native for stored in theirs for native in (stored.left_native, stored.right_native)}
+
+
+def _is_gone(db: Db, stream: int, native: str, entity: str) -> bool:
+    seen = observations.load(db, stream, [native], entity=entity).get(native)
+    return seen is not None and seen.gone
 
 
 # --- receipts ------------------------------------------------------------------------------------------------------------

@@ -229,7 +229,7 @@ class Verdict:
             if not flow.creates(other(side)):
                 continue
             paired = {pair.left if side == "left" else pair.right for pair in self.pairs[flow.id]}
-            listed = {i.native for i in self.open if i.flow == flow.id}
+            listed = {n for i in self.open if i.flow == flow.id for n in _spoken_of(i)}
             for native, row in server.rows.items():
                 if native in paired or native in listed or row.get("archived"):
                     continue
@@ -315,6 +315,12 @@ def _applies(flow: Flow, rule: FieldRule, pair: Pair) -> bool:
     if rule.when != "always":
         return False
     return not pair.follower or (rule.path in FACTS[flow.entity] and rule.owner != "right")
+
+
+def _spoken_of(item: work.Item) -> set[str]:
+    """The records an item of a work list is about: a question about a counterpart that is gone hangs on that one."""
+    refs = (item.native, item.body.get("left"), item.body.get("right"))
+    return {str(ref).rpartition(":")[2] for ref in refs if ref}
 
 
 def _left_as_it_is(base: Base, path: str, left: Json, right: Json) -> bool:
