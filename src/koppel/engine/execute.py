@@ -28,6 +28,7 @@ from koppel.sync.steps import WRITES
 from koppel.systems.spi import Batch, Receipt
 
 SIDES: tuple[SideName, SideName] = ("left", "right")
+TOO_OLD = 600.0  # a decision that has waited so long is made anew: what it was made on may have been edited since
 PROMPT = 1.0  # a write that leaves so soon after its chunk was opened needs no second look
 WINDOW = 20  # batches per chunk
 
@@ -147,9 +148,12 @@ async def _departs(ports: Ports, fence: Fence | None, opened_at: float, ops: tup
     """Just before a write leaves: only under a lease that is still ours, and counted from now when it waited its turn.
 
     Who slept (a stopped machine, a long wait for an allowance) may have been taken over: its operations have been asked
-    about and decided anew, so that sending them now would do them twice. Raises RetryLater.
+    about and decided anew, so that sending them now would do them twice. And what was decided too long ago is not sent even
+    when nobody took over: where no precondition travels, it would overwrite what people did meanwhile. Raises RetryLater.
     """
     looked, now = opened_at, ports.clock.now()
+    if now - opened_at > TOO_OLD:
+        raise RetryLater("This waited so long to be sent that it is decided anew.", at=now)
     while now - looked > PROMPT:  # until the look itself was prompt: a machine can stand still during it, too
         if not await ports.store.durable(_still_ours, fence, ops, now):
             raise RetryLater("Another worker took this flow over; what had not left stays here.", at=now + 60)

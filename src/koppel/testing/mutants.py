@@ -85,6 +85,12 @@ _mutant(
     (plan, "lower", _without_precondition),
 )
 
+_mutant(
+    "old decision sent", 1, "who stood still between deciding and writing writes all the same",
+    (execute, "TOO_OLD", _instead(float("inf"))),
+    kind="graph",
+)  # fmt: skip
+
 # --- law 2 ----------------------------------------------------------------------------------------------------------
 
 

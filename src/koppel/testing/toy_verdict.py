@@ -101,7 +101,8 @@ class Verdict:
                 seen[key] = native
 
     def _made_again(self, key: tuple[str, str]) -> bool:
-        """Two creates of one number are right when people made two records with it, copied it, or deleted one that had it."""
+        """Two creates of one number are right when people made two records with it, copied it, deleted one that had it, or were
+        asked and said so."""
         titled = key[0] == "title"  # the systems have different words for a name
         typed = {
             (e.system, e.native)
@@ -109,7 +110,10 @@ class Verdict:
             for e in server.typed
             if str(e.value) == key[1] and (titled or e.word == key[0])
         }
-        return len(typed) > 1 or any(str(row.get(key[0])) == key[1] for row in self.deleted.values())
+        if len(typed) > 1 or any(str(row.get(key[0])) == key[1] for row in self.deleted.values()):
+            return True
+        about = {n for server in self.servers for n, row in server.rows.items() if str(row.get(key[0])) == key[1]}
+        return any(i.native in about and i.answer == "create" for i in self.answered)  # asked, and decided so
 
     # --- writes -----------------------------------------------------------------------------------------------------------
 
@@ -245,7 +249,7 @@ class Verdict:
         parted = any(kind == "unlinked" and any(f":{n}" in text for n in about) for kind, text in self.happened)
         return (
             parted
-            or any(i.native in about and i.answer in ("skip", "unlink", "leave") for i in self.answered)
+            or any(i.native in about and i.answer in ("skip", "unlink", "leave", "create") for i in self.answered)
             or "unlink" in (flow.missing_left, flow.missing_right)
             or any(i.native in about for i in self.open)
         )
