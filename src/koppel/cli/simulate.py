@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -50,7 +50,7 @@ def simulate(
 
     from koppel.model.problem import UsageError
     from koppel.testing.mutants import MUTANTS
-    from koppel.testing.simulate import KINDS
+    from koppel.testing.simulate import KINDS, added
     from koppel.testing.simulate import simulate as live_through
 
     for word, known, what in ((kind, KINDS, "kind of world"), (mutant, MUTANTS, "mutant")):
@@ -70,19 +70,6 @@ def simulate(
     return DONE if not report.failures else LEFT_OVER
 
 
-def added(one: Report, two: Report) -> Report:
-    """Two reports as one."""
-    import msgspec
-
-    sums: dict[str, Any] = {}
-    for name in one.__struct_fields__:
-        left, right = getattr(one, name), getattr(two, name)
-        sums[name] = (
-            left | right if isinstance(left, dict) else left if isinstance(left, str) or left is None else left + right
-        )
-    return msgspec.structs.replace(one, **sums)
-
-
 def _human(report: Report) -> Iterator[RenderableType]:
     from rich.text import Text
 
@@ -92,6 +79,9 @@ def _human(report: Report) -> Iterator[RenderableType]:
         f"{report.runs} runs, {report.calls} calls, {report.edits} edits by people, {report.kills} kills; "
         f"{report.writes} writes, {report.redundant} of them not needed."
     )
+    if len(report.kinds) > 1:
+        for kind, figures in report.kinds.items():
+            yield f"  {kind}: {figures.green} of {figures.seeds} green; {figures.runs} runs, {figures.calls} calls, {figures.edits} edits, {figures.kills} kills, {figures.writes} writes."
     for failed in report.failures:
         yield Text(f"Seed {failed.seed} ({failed.kind}), law {failed.law}: {failed.text}", "red")
     if report.failures:
