@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from koppel.app import worklists
 from koppel.app.explaining import why
 from koppel.app.naming import said
 from koppel.app.numbers import read_numbers
 from koppel.app.running import Running
+from koppel.app.worklists import Which
 from koppel.engine.explain import Explanation
 from koppel.model.problem import UsageError
 from koppel.model.values import Json, Ref
-from koppel.store import due, runs, streams, suppression, trail, work
-from koppel.store.due import Due
+from koppel.store import runs, streams, suppression, trail, work
 from koppel.store.trail import Broken, Head, Recorded
 
 
@@ -42,61 +43,19 @@ class Looking(Running):
 
     def parked(self, *, flow: str | None = None) -> list[work.Item]:
         """What could not be done."""
-        return said(self, self.store.run(work.listed, "parked", flow=flow))
+        return worklists.parked(self, Which(flow))
 
     def retry(self, numbers: Sequence[int] = ()) -> list[work.Item]:
         """Make parked items due at the next run: these, or all. Raises UsageError for a number that is not parked."""
-        items = {item.id: item for item in self.parked()}
-        chosen = [items[n] for n in numbers if n in items] if numbers else list(items.values())
-        unknown = [n for n in numbers if n not in items]
-        if unknown:
-            raise UsageError(f"Nothing is parked under no. {unknown[0]}.", remedy="koppel parked lists what is.")
-        now = self.now()
-        for item in chosen:
-            self.store.run(due.add, item.flow, [Due(item.side, item.native, "retry")], at=now)
-        self.store.run(work.retry, [item.id for item in chosen], at=0.0)
-        return chosen
+        return worklists.retry(self, numbers)
 
     def asks(self, *, flow: str | None = None) -> list[work.Item]:
         """What waits for a person's decision; also writes in doubt of which no vendor can tell what became of them."""
-        doubts = [item for item in self.parked(flow=flow) if item.body.get("choices")]
-        return sorted([*said(self, self.store.run(work.listed, "ask", flow=flow)), *doubts], key=lambda item: item.id)
-
-    def check_answer(self, number: int, answer: Json) -> work.Item:
-        """The question an answer is for. Raises UsageError for an unknown number or an answer it does not offer."""
-        item = self.store.run(work.get, number)
-        if item is None or item.state == "closed" or not item.body.get("choices"):
-            raise UsageError(f"No question is open under no. {number}.", remedy="koppel asks lists them.")
-        offered = [choice["answer"] for choice in item.body.get("choices", [])]
-        third = isinstance(answer, dict) and "value" in answer and {"left", "right"} <= {*offered}
-        named = "id" in offered and isinstance(answer, str) and answer not in ("", "id")
-        if (answer not in offered or answer == "id") and not third and not named:
-            raise UsageError(
-                f"No. {number} cannot be answered with {answer!r}.",
-                remedy=f"Possible: {', '.join(str(o) for o in dict.fromkeys(offered))}.",
-            )
-        return item
+        return worklists.questions(self, Which(flow))
 
     def decide(self, number: int, answer: Json) -> work.Item:
         """Answer a question; the next run carries it out. Raises UsageError for an unknown number or an answer it does not offer."""
-        item = self.check_answer(number, answer)
-        now = self.now()
-        self.store.run(work.answer, number, answer, by=self.actor, at=now)
-        self.store.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=now)
-        entry = trail.Entry(
-            now,
-            self.actor,
-            "decided",
-            {
-                "flow": item.flow,
-                "question": item.body.get("text", ""),
-                "label": item.body.get("label", ""),
-                "answer": answer,
-                "field": item.field,
-            },
-        )
-        self.store.run(trail.append, [entry])
-        return item
+        return worklists.decide_many(self, {number: answer})[0]
 
     def why(self, ref: str, field: str | None = None) -> Explanation:
         """Why a record, or one of its fields, is as it is, or why nothing happened to it. `ref` = connection:resource:id; a KVK number alone is looked for on every left. Raises UsageError."""

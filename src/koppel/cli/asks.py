@@ -1,4 +1,4 @@
-"""`koppel asks`: what only a person can decide, with numbered choices; `koppel asks decide` answers."""
+"""`koppel asks`: what only a person can decide, with both values and numbered choices; `koppel decide` answers."""
 
 from __future__ import annotations
 
@@ -7,128 +7,84 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from koppel.cli.parked import FlowOption
-from koppel.cli.terminal import DONE, Terminal, command
+from koppel.cli.decide import decide
+from koppel.cli.terminal import DONE, FlowOption, Terminal, command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
     from koppel.mapping.flow import Flow
     from koppel.store.work import Item
 
+FieldOption = Annotated[str | None, typer.Option("--field", metavar="FIELD", help="Only about this field.")]
+CodeOption = Annotated[
+    str | None, typer.Option("--code", metavar="CODE", help="Only of this kind, for instance conflict.")
+]
+
 
 def register(app: typer.Typer) -> None:
-    """Add the command with its subcommand."""
+    """Add the command with its subcommand, which also goes by a name of its own."""
     group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
     group.callback()(asks)
     group.command("decide")(decide)
     app.add_typer(group, name="asks")
+    app.command("decide")(decide)
 
 
 @command
-def asks(terminal: Terminal, flow: FlowOption = None) -> int:
+def asks(
+    terminal: Terminal,
+    flow: FlowOption = None,
+    field: FieldOption = None,
+    code: CodeOption = None,
+    show: Annotated[int | None, typer.Option("--show", metavar="N", help="Everything about this question.")] = None,
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write them as a table, to fill in the answers.")
+    ] = None,
+) -> int:
     """List the questions that wait for your decision.
 
+    With --csv they are written as a table with a column for the answer; koppel decide --csv takes it back.
+
     Example: koppel asks
-             koppel asks decide 7 1
+             koppel asks --show 7
+             koppel asks --flow kvk-exact --csv questions.csv
     """
     if terminal.subcommand is not None:
         return DONE
     import msgspec
 
+    from koppel.app.worklists import Which, question, questions
+
     with terminal.workspace() as ws:
         if flow is not None:
             ws.known_flow(flow)
-        items = ws.asks(flow=flow)
+        items = [question(ws, show)] if show is not None else questions(ws, Which(flow, field, code))
         flows = {name: loaded.flow for name, loaded in ws.flows.items()}
-    terminal.show(msgspec.to_builtins(items), lambda: _human(items, flows))
+        now = ws.now()
+    if csv is not None:
+        return _table(terminal, items, csv)
+    human = (lambda: _whole(items[0], flows, now)) if show is not None else (lambda: _human(items, flows, now))
+    terminal.show(msgspec.to_builtins(items), human)
     return DONE
 
 
-@command
-def decide(
-    terminal: Terminal,
-    words: Annotated[
-        list[str], typer.Argument(metavar="N... ANSWER", help="Numbers of questions, then the choice's number or word.")
-    ],
-    value: Annotated[
-        str | None,
-        typer.Option(
-            "--value", metavar="TEXT", help="Neither side is right: this is (fields only; JSON for an address)."
-        ),
-    ] = None,
-) -> int:
-    """Answer one question, or several at once.
+def _table(terminal: Terminal, items: Sequence[Item], file: str) -> int:
+    from pathlib import Path
 
-    The next run carries it out.
+    from koppel.app.worklists import as_csv
+    from koppel.cli.terminal import write_private
+    from koppel.cli.words import counted, shown, when
 
-    Example: koppel asks decide 7 1
-             koppel asks decide 7 8 9 leave
-             koppel asks decide 7 --value "De Korenaar B.V."
-    """
-    *typed, last = words if value is None else [*words, ""]
-    with terminal.workspace() as ws:
-        numbers = _numbers(typed)
-        items = {item.id: item for item in ws.asks()}
-        answers = {number: answer_of(items.get(number), number, last, value) for number in numbers}
-        for number, answer in answers.items():  # all are checked before the first is stored
-            ws.check_answer(number, answer)
-        decided = [ws.decide(number, answer) for number, answer in answers.items()]
-    flows = sorted({item.flow for item in decided})
-    following = f" Next: koppel sync {flows[0]}" if len(flows) == 1 else ""
-    shown = [{"number": item.id, "flow": item.flow, "answer": answers[item.id]} for item in decided]
-    told = ", ".join(f"no. {item.id}" for item in decided)
-    terminal.show(shown, lambda: [f"Decided: {told}. The next run carries it out.{following}"])
+    write_private(Path(file).expanduser(), as_csv(items, shown, when))
+    told = f"{counted(len(items), 'question')} written to {file}. Fill in the last column, then: koppel decide --csv {file}"
+    terminal.show({"file": file, "questions": len(items)}, lambda: [told])
     return DONE
 
 
-def _numbers(typed: Sequence[str]) -> list[int]:
-    from koppel.model.problem import UsageError
-
-    if not typed:
-        raise UsageError("Say which question, and the answer.", remedy="For instance: koppel asks decide 7 1")
-    wrong = next((word for word in typed if not word.isdigit()), None)
-    if wrong is not None:
-        raise UsageError(f"{wrong!r} is not the number of a question.", remedy="koppel asks lists them.")
-    return list(dict.fromkeys(int(word) for word in typed))
-
-
-def answer_of(item: Item | None, number: int, word: str, value: str | None) -> Any:
-    """What a typed answer means for this question: a choice's number, its word, an id or the name of a record. Raises UsageError."""
-    import msgspec
-
-    from koppel.model.problem import UsageError
-
-    if item is None:
-        raise UsageError(f"No question is open under no. {number}.", remedy="koppel asks lists them.")
-    if value is not None:
-        try:
-            return {"value": msgspec.json.decode(value)} if value[:1] in ("{", "[") else {"value": value}
-        except msgspec.DecodeError as error:
-            raise UsageError(f"The value is not JSON: {error}.") from None
-    choices = item.body.get("choices", [])
-    offered = [choice["answer"] for choice in choices]
-    if word in offered and word != "id":
-        return word
-    if word.isdigit() and 1 <= int(word) <= len(choices) and offered[int(word) - 1] != "id":
-        return offered[int(word) - 1]
-    if "id" in offered and word != "id" and len(word) > 1:
-        return word  # the id of the record that was made
-    named = [choice["answer"] for choice in choices if word.lower() == str(choice.get("label", "")).lower()]
-    if len(named) == 1:
-        return named[0]
-    raise UsageError(
-        f"No. {number} has no choice {word!r}.",
-        remedy=f"Type 1 to {len(choices)}, or one of: {', '.join(str(answer) for answer in dict.fromkeys(offered))}.",
-    )
-
-
-def _human(items: Sequence[Item], flows: Mapping[str, Flow | None]) -> Iterator[RenderableType]:
-    from rich.text import Text
-
+def _human(items: Sequence[Item], flows: Mapping[str, Flow | None], now: float) -> Iterator[RenderableType]:
     from koppel.cli.render_plan import grid
-    from koppel.cli.rows import choice_words, names_of
-    from koppel.cli.words import field_name, sided
 
     if not items:
         yield "Nothing waits for your decision."
@@ -138,15 +94,88 @@ def _human(items: Sequence[Item], flows: Mapping[str, Flow | None]) -> Iterator[
     table.add_column("record", ratio=4, overflow="fold")
     table.add_column("question and choices", ratio=8, overflow="fold")
     for item in items:
-        record = "\n".join(dict.fromkeys([str(item.body.get("label") or item.native), item.native]))
-        text, (left, right) = Text(), names_of(flows.get(item.flow))
-        if item.field and item.field not in ("missing", "scope"):
-            text.append(f"{field_name(item.field)}: ", "bold")
-        text.append(sided(str(item.body.get("text", item.code)), left, right))
-        for number, choice in enumerate(item.body.get("choices", []), start=1):
-            text.append(f"\n{number} ", "bold")
-            text.append(sided(choice_words(choice), left, right))
-        table.add_row(str(item.id), record, text)
+        record = "\n".join(dict.fromkeys([str(item.body.get("label") or item.native), item.native, _age(item, now)]))
+        table.add_row(str(item.id), record, _question(item, flows))
     yield table
     first = items[0].id
     yield f"Answer with the number of the question and of the choice: koppel asks decide {first} 1"
+    if len(items) > 1:
+        yield "Many at once: koppel decide --all --field FIELD ANSWER, or a table: koppel asks --csv FILE"
+
+
+def _question(item: Item, flows: Mapping[str, Flow | None]) -> Text:
+    from rich.text import Text
+
+    from koppel.cli.rows import choice_words, names_of
+    from koppel.cli.words import field_name, sided
+
+    text, (left, right) = Text(), names_of(flows.get(item.flow))
+    if item.field and item.field not in ("missing", "scope"):
+        text.append(f"{field_name(item.field)}: ", "bold")
+    text.append(sided(str(item.body.get("text", item.code)), left, right))
+    for number, choice in enumerate(item.body.get("choices", []), start=1):
+        text.append(f"\n{number} ", "bold")
+        text.append(sided(choice_words(choice), left, right))
+    return text
+
+
+def _age(item: Item, now: float) -> str:
+    from koppel.cli.words import age
+
+    return f"open for {age(now - item.opened_at)}"
+
+
+def _whole(item: Item, flows: Mapping[str, Flow | None], now: float) -> Iterator[RenderableType]:
+    """Everything about one question: both values, the base, who changed what when."""
+    from rich.text import Text
+
+    from koppel.cli.render_plan import grid
+    from koppel.cli.rows import names_of
+    from koppel.cli.words import field_name, shown, when
+
+    body = item.body
+    left, right = names_of(flows.get(item.flow))
+    yield Text(f"No. {item.id}: {body.get('label') or item.native}", "bold")
+    about = field_name(item.field.rpartition(" ")[2]) if item.field else "which record it is"
+    yield f"Flow {item.flow} ({body.get('title', '')}); about {about}; {item.code}; asked {when(item.opened_at)}"
+    table = grid()
+    table.add_column("", no_wrap=True)
+    table.add_column("shows", ratio=5, overflow="fold")
+    table.add_column("record, since", ratio=6, overflow="fold")
+    values, base = body.get("values", {}), body.get("base", {})
+    for side, name in (("left", left), ("right", right)):
+        table.add_row(name, shown(values[side]) if side in values else "", _since(body, side))
+    if base:
+        spellings = list(dict.fromkeys([shown(base.get("left")), shown(base.get("right"))]))
+        table.add_row("agreed", "\n".join(spellings), _agreed(body.get("agreed", {})))
+    yield table
+    yield _question(item, flows)
+    if item.state == "answered":
+        yield f"Answered {shown(item.answer)} by {item.closed_by} at {when(item.closed_at)}; the next run carries it out. Take it back: koppel decide {item.id} --take-back"
+    elif item.state == "closed":
+        yield f"Over since {when(item.closed_at)} ({item.closed_by})."
+    else:
+        yield f"{_age(item, now).capitalize()}. Answer: koppel decide {item.id} 1"
+
+
+def _since(body: Mapping[str, Any], side: str) -> str:
+    from koppel.cli.words import when
+
+    changed = body.get("changed", {}).get(side, {})
+    lines = [str(body.get("refs", {}).get(side, "") or "")]
+    if changed.get("modified_at"):
+        lines.append(f"changed there {when(changed['modified_at'])}")
+    if changed.get("seen_at"):
+        version = f", version {changed['version']}" if changed.get("version") else ""
+        lines.append(f"seen {when(changed['seen_at'])}{version}")
+    return "\n".join(line for line in lines if line)
+
+
+def _agreed(agreed: Mapping[str, Any]) -> str:
+    from koppel.cli.words import when
+
+    if not agreed:
+        return ""
+    run = f", run {agreed['run']}" if agreed.get("run") else ""
+    because = f"\n{agreed['because']}" if agreed.get("because") else ""
+    return f"{when(agreed.get('at'))} by {agreed.get('by')}{run} (entry {agreed.get('entry')}){because}"

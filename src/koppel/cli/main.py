@@ -86,7 +86,7 @@ First steps:
 """
 
 ORDER = (
-    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "reconcile", "totals", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "why",
+    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "reconcile", "totals", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "decide", "retry", "why",
     "identity", "link", "unlink", "merge", "split",
     "audit", "privacy", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip

@@ -34,6 +34,7 @@ WorkspaceOption = Annotated[
         help="The workspace's folder (default: this one, or the nearest above).",
     ),
 ]
+FlowOption = Annotated[str | None, typer.Option("--flow", metavar="FLOW", help="Only this flow's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, nothing else there.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 

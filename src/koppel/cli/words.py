@@ -67,6 +67,18 @@ def when(at: float | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at, ZONE).strftime("%Y-%m-%d %H:%M")
 
 
+def age(seconds: float) -> str:
+    """How long something has been so, roughly.
+
+    >>> age(30), age(5400), age(3 * 86400.0)
+    ('1 minute', '2 hours', '3 days')
+    """
+    for unit, size in (("day", 86400.0), ("hour", 3600.0)):
+        if seconds >= size:
+            return counted(round(seconds / size), unit)
+    return counted(max(1, round(seconds / 60)), "minute")
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """A number with its noun.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from koppel.engine.answers import standing
 from koppel.engine.caching import lacks, needed
 from koppel.engine.enrich import laid_over
 from koppel.engine.matching import Matching
@@ -304,16 +305,18 @@ class Loader:
             same = {n for key in side.keys for n in twins.get(key, ()) if n != native}
             concerned = {*paired, *(m.native for m in matching.strong(native, paired=paired))}
             concerned |= {p.native for p in weak.get(native, ())}
+            strong = tuple(
+                Candidate(far_sides[m.native], m.by, m.taken, m.apart, m.news)
+                for m in matching.strong(native, paired=paired)
+                if m.native in far_seen
+            )
+            answers, moved = standing(items.get(native, ()), frame.policy.shapes, anchor, side, linked, strong)
             made.append(
                 View(
                     anchor,
                     side,
                     tuple(linked),
-                    tuple(
-                        Candidate(far_sides[m.native], m.by, m.taken, m.apart, m.news)
-                        for m in matching.strong(native, paired=paired)
-                        if m.native in far_seen
-                    ),
+                    strong,
                     twins=tuple(
                         label((twin_seen.get(n) or own[n]).record, n)
                         for n in sorted(same)
@@ -327,7 +330,8 @@ class Loader:
                     or any(lacks(far_seen[n], far_needs) for n in concerned if n in far_seen)
                     or self._waiting(anchor, native, paired)
                     or (near_stream in self.unclear and not side.keys and member is None),
-                    answers={item.field: item.answer for item in items.get(native, ()) if item.state == "answered"},
+                    answers=answers,
+                    moved=moved,
                     unfound=frame.unfound.get(native) if anchor == "left" else None,
                     unseen=unseen,
                     proposals=tuple(

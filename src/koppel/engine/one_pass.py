@@ -11,6 +11,7 @@ import msgspec
 
 from koppel.engine import caching, enrich, proposals, references, undone, whole
 from koppel.engine import plan as plans
+from koppel.engine.answers import asked_anew
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
 from koppel.engine.named import named_by_right
@@ -379,7 +380,7 @@ class Pass:
             if isinstance(answer, Need):
                 needs.append(answer)
             else:
-                steps += answer
+                steps += asked_anew(answer, view.moved)
         return steps, needs
 
     async def _ask_for(self, needs: Sequence[Need]) -> None:

@@ -36,6 +36,7 @@ class Sighting(msgspec.Struct, frozen=True, omit_defaults=True):
     seen_at: float = 0.0
     modified_at: float | None = None
     given: dict[str, tuple[str, str, float]] = {}
+    digest: str = ""
 
 
 class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,7 +67,7 @@ Sightings = Mapping[tuple[str, str], Sighting]  # by side and native id
 
 def sighting(seen: Observation) -> Sighting:
     """How an observation is remembered for the trail."""
-    return Sighting(seen.version, seen.seen_at, seen.modified_at, seen.givers)
+    return Sighting(seen.version, seen.seen_at, seen.modified_at, seen.givers, seen.digest)
 
 
 def rule_said(rule: FieldRule) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from koppel.engine import provenance, references
+from koppel.engine import provenance, references, worklist
 from koppel.engine.fetch import take_items
 from koppel.engine.frame import Frame, seen_of, sides_of
 from koppel.engine.plan import Planned, as_json, path
@@ -358,29 +358,13 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     which: work.List = "ask" if step.kind == "ask" else "parked"
     assert step.problem is not None
     before = {item.id for item in work.about(db, frame.flow.id, anchor_side(step), [anchor]) if item.state == "open"}
-    body: dict[str, Json] = {
-        "label": step.label,
-        "text": str(references.unspoken(step.problem, step.names)),
-        "problem": as_json(references.unspoken(step.problem, step.names)),
-        "choices": list(step.choices),
-        "left": step.left,
-        "right": step.right,
-    }
+    body = worklist.told(db, frame, step)
     if step.problem.code.startswith(CODES):
         body["step"] = as_json(step)
-    number = work.put(
-        db,
-        which,
-        flow=frame.flow.id,
-        side=anchor_side(step),
-        native=anchor,
-        field=_item_field(step),
-        code=step.problem.code,
-        body=body,
-        at=hand.at,
-        run=hand.run,
-        next_at=step.problem.retry_at,
-    )
+    number = worklist.put(
+        db, frame, which, side=anchor_side(step), native=anchor, field=_item_field(step), problem=step.problem, body=body,
+        at=hand.at, run=hand.run,
+    )  # fmt: skip
     if number in before:
         return False
     record(
@@ -573,31 +557,12 @@ def settle_receipt(
         look_again(db, frame, hand, step)
         return "stale"
     problem = receipt.problem or Problem("refused", "the vendor refused it without saying why")
-    body: dict[str, Json] = {
-        "label": step.label,
-        "text": str(problem),
-        "problem": as_json(problem),
-        "choices": [],
-        "left": step.left,
-        "right": step.right,
-        "values": step.values,
-        "before": step.before,
-        "identity": planned.id,
-    }
-    work.put(
-        db,
-        "parked",
-        flow=frame.flow.id,
-        side=anchor_side(step),
-        native=anchor,
-        field="",
-        code=problem.code,
-        body=body,
-        at=hand.at,
-        run=hand.run,
-        op=receipt.op,
-        next_at=problem.retry_at,
-    )
+    told = msgspec.structs.replace(step, problem=problem, field="", choices=())
+    body = worklist.told(db, frame, told) | {"values": step.values, "before": step.before, "identity": planned.id}
+    worklist.put(
+        db, frame, "parked", side=anchor_side(step), native=anchor, field="", problem=problem, body=body,
+        at=hand.at, run=hand.run, op=receipt.op,
+    )  # fmt: skip
     record(
         db,
         frame,

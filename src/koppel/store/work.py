@@ -45,9 +45,10 @@ _COLUMNS = "id, list, flow, side, native, field, state, code, body, answer, op, 
 
 def put(
     db: Db, which: List, *, flow: str, side: str, native: str, field: str = "", code: str, body: dict[str, Json],
-    at: float, run: int | None = None, op: str | None = None, next_at: float | None = None,
+    at: float, run: int | None = None, op: str | None = None, next_at: float | None = None, tries: int | None = None,
 ) -> int:  # fmt: skip
-    """Open an item, or refresh the open one about the same thing (its tries are counted); returns its id."""
+    """Open an item, or refresh the open one about the same thing; returns its id. `tries`: how often it was tried by now
+    (None: once more than before)."""
     row = db.one(
         "select id from work where list = :l and flow = :f and side = :s and native = :n and field = :x and state = 'open'",
         l=which,
@@ -59,8 +60,9 @@ def put(
     sealed = db.vault.seal_json(body, about="work")
     if row is not None:
         db.run(
-            "update work set code = :c, body = :b, op = :op, run = :run, tries = tries + 1, next_at = :nx where id = :i",
+            "update work set code = :c, body = :b, op = :op, run = :run, tries = coalesce(cast(:t as bigint), tries + 1), next_at = :nx where id = :i",
             c=code,
+            t=tries,
             b=sealed,
             op=op,
             run=run,
@@ -70,8 +72,8 @@ def put(
         return row[0]
     return db.scalar(
         "insert into work (list, flow, side, native, field, state, code, body, op, run, tries, opened_at, next_at)"
-        " values (:l, :f, :s, :n, :x, 'open', :c, :b, :op, :run, 1, :at, :nx) returning id",
-        l=which, f=flow, s=side, n=native, x=field, c=code, b=sealed, op=op, run=run, at=at, nx=next_at,
+        " values (:l, :f, :s, :n, :x, 'open', :c, :b, :op, :run, :t, :at, :nx) returning id",
+        l=which, f=flow, s=side, n=native, x=field, c=code, b=sealed, op=op, run=run, at=at, nx=next_at, t=1 if tries is None else tries,
     )  # fmt: skip
 
 
@@ -160,11 +162,25 @@ def next_retry(db: Db, flow: str) -> float | None:
 
 
 def retry(db: Db, numbers: Iterable[int], *, at: float) -> None:
-    """Make parked items due now."""
+    """Make parked items due now; what is tried by itself afterwards is counted anew."""
+    for number in numbers:
+        item = get(db, number)
+        if item is None or item.state != "open":
+            continue
+        body = {name: value for name, value in item.body.items() if name != "failed"}
+        db.run(
+            "update work set next_at = :at, body = :b where id = :i and state = 'open'",
+            at=at,
+            b=db.vault.seal_json(body, about="work"),
+            i=number,
+        )
+
+
+def reopen(db: Db, number: int) -> None:
+    """An answer is taken back before it was carried out: the question is open again."""
     db.run(
-        f"update work set next_at = :at where state = 'open' and id in (select cast(v as bigint) from {db.values()})",
-        at=at,
-        list=as_list(str(n) for n in numbers),
+        "update work set state = 'open', answer = null, closed_by = null, closed_at = null where id = :i and state = 'answered'",
+        i=number,
     )
 
 

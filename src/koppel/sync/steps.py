@@ -74,7 +74,7 @@ class View(msgspec.Struct, frozen=True):
     about it is in doubt. `answers`: what a person decided, by field ("" = the match; `<right id> <field>` for one of several).
     `unfound`: why the record could not be read this time. `unseen`: counterparts that were made and never shown since.
     `proposals`: records of the other side that may be the same thing on weak evidence, best first. `follows`: another record of
-    this side leads their subject, and this one is neither read nor written.
+    this side leads their subject, and this one is neither read nor written. `moved`: answers that no longer hold, by field, and why.
     """
 
     anchor: SideName
@@ -89,6 +89,7 @@ class View(msgspec.Struct, frozen=True):
     unseen: tuple[str, ...] = ()
     proposals: tuple[Candidate, ...] = ()
     follows: bool = False
+    moved: dict[str, str] = {}
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):

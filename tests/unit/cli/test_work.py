@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from koppel.cli.asks import answer_of
+from koppel.cli.decide import answer_of
 from koppel.model.problem import UsageError
 from koppel.sandbox.seeds import make_companies
 from koppel.store import work

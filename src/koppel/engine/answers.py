@@ -1,0 +1,117 @@
+"""Which answers still hold: a person decided about what they were shown, and not about what stands there since.
+
+An answer that can no longer be carried out as it was meant is set aside; when the question still is one, it is asked anew and
+says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from koppel.mapping.flow import SideName, other
+from koppel.model.values import Json
+from koppel.store.work import Item
+from koppel.sync.shapes import Shape
+from koppel.sync.steps import Candidate, Linked, Side, Step
+
+SIDES: tuple[SideName, SideName] = ("left", "right")
+
+
+def standing(
+    items: Iterable[Item],
+    shapes: Mapping[str, Shape],
+    anchor: SideName,
+    own: Side,
+    linked: Sequence[Linked],
+    candidates: Sequence[Candidate],
+) -> tuple[dict[str, Json], dict[str, str]]:
+    """The answers that hold, by field of the question; and why the others do not."""
+    answers: dict[str, Json] = {}
+    moved: dict[str, str] = {}
+    for item in items:
+        if item.state != "answered":
+            continue
+        why = _moved(item, shapes, anchor, own, linked, candidates)
+        if why is None:
+            answers[item.field] = item.answer
+        else:
+            moved[item.field] = f"no. {item.id} was answered {_said(item.answer)} by {item.closed_by}, but {why}"
+    return answers, moved
+
+
+def asked_anew(steps: Sequence[Step], moved: Mapping[str, str]) -> list[Step]:
+    """Questions whose answer was set aside, saying so."""
+    return [_with_note(step, moved) if moved and step.kind == "ask" else step for step in steps]
+
+
+def _with_note(step: Step, moved: Mapping[str, str]) -> Step:
+    why = moved.get(f"{step.right} {step.field}" if step.follower and step.field else step.field)
+    if why is None or step.problem is None:
+        return step
+    problem = msgspec.structs.replace(step.problem, text=f"{step.problem.text} (asked anew: {why})")
+    return msgspec.structs.replace(step, problem=problem)
+
+
+def _moved(
+    item: Item,
+    shapes: Mapping[str, Shape],
+    anchor: SideName,
+    own: Side,
+    linked: Sequence[Linked],
+    candidates: Sequence[Candidate],
+) -> str | None:
+    field = item.field.rpartition(" ")[2]
+    if not field:
+        return _turned_up(item, candidates)
+    pair = next((one for one in linked if one.side.native == item.body.get(other(anchor))), None)
+    if pair is None:
+        return None
+    if field == "missing" and item.answer == "archive":
+        return _edited(item, anchor, own, pair)
+    if field in shapes:
+        return _changed(item, shapes[field], field, anchor, own, pair)
+    return None
+
+
+def _turned_up(item: Item, candidates: Sequence[Candidate]) -> str | None:
+    """A person said to make a new record, and one that nobody offered carries its keys by now: it would be doubled."""
+    if item.answer != "create" or not item.body.get("choices"):
+        return None
+    offered = {choice["answer"] for choice in item.body["choices"]}
+    news = next((c for c in candidates if c.by and not c.taken and not c.apart and c.side.native not in offered), None)
+    return f"{news.side.label} has turned up since and carries its {' and '.join(news.by)}" if news else None
+
+
+def _edited(item: Item, anchor: SideName, own: Side, pair: Linked) -> str | None:
+    """What is to be archived was changed after a person looked at it."""
+    stays = {anchor: own, other(anchor): pair.side}
+    for side, record in stays.items():
+        shown = item.body.get("changed", {}).get(side, {}).get("digest")
+        if shown and not record.gone and record.digest != shown:
+            return f"{record.label} has been changed since"
+    return None
+
+
+def _changed(item: Item, shape: Shape, field: str, anchor: SideName, own: Side, pair: Linked) -> str | None:
+    """One of the two values a person chose from is another by now, and not because the choice is being carried out."""
+    shown: Mapping[str, Json] = item.body.get("values") or {}
+    if pair.base is not None and (field in pair.base.written_left or field in pair.base.written_right):
+        return None  # the answer is on its way
+    third = isinstance(item.answer, dict) and "value" in item.answer
+    meant = item.answer["value"] if third else shown.get(str(item.answer))
+    now = {anchor: own.values.get(field), other(anchor): pair.side.values.get(field)}
+    if shape.same(now["left"], now["right"]):
+        return None
+    for side in SIDES:
+        carried_out = meant is not None and shape.same_on(side, now[side], meant)
+        if side in shown and not carried_out and not shape.same_on(side, now[side], shown[side]):
+            return f"the {side} has changed since"
+    return None
+
+
+def _said(answer: Json) -> str:
+    if isinstance(answer, dict) and "value" in answer:
+        return f"with {answer['value']!r}"
+    return str(answer)
