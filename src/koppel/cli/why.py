@@ -59,7 +59,7 @@ def _human(told: Explanation, field: str | None) -> Iterator[RenderableType]:
         table.add_column("when, who", ratio=4, overflow="fold")
         table.add_column("what and why", ratio=10, overflow="fold")
         for reason in told.history:
-            table.add_row(str(reason.entry or ""), _signed(reason), _line(reason))
+            table.add_row(str(reason.entry or ""), _signed(reason), _line(reason, whole=field is not None))
         yield table
     if told.fields and field is None:
         table = grid()
@@ -84,7 +84,8 @@ def _signed(reason: Reason) -> str:
     return "\n".join(part for part in (when(reason.at), reason.actor) if part)
 
 
-def _line(reason: Reason) -> str:
+def _line(reason: Reason, *, whole: bool = True) -> str:
+    """What and why; `whole`: with where the value came from and how its arrival is known."""
     from koppel.cli.words import field_name, shown
 
     if not reason.field:
@@ -96,7 +97,8 @@ def _line(reason: Reason) -> str:
             if reason.before != reason.after
             else f": {shown(reason.after)}"
         )
-    return "\n".join(part for part in (change, reason.text, _source(reason.origin), _receipt(reason)) if part)
+    more = (_source(reason.origin), _receipt(reason)) if whole else ()
+    return "\n".join(part for part in (change, reason.text, *more) if part)
 
 
 def _source(origin: Provenance | None) -> str:
@@ -108,7 +110,7 @@ def _source(origin: Provenance | None) -> str:
     if origin.person:
         by = f"decided by {origin.person}" + (f" (no. {origin.ask})" if origin.ask else "")
     else:
-        said = ", ".join(f"{name} = {value}" for name, value in origin.rule.items())
+        said = ", ".join(f"{name} = {value}" for name, value in origin.rule.items() if name != "const")
         by = f"rule {said}" if said else ""
     if origin.source == "flow":
         seen = "a constant of the flow"

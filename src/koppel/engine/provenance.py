@@ -82,6 +82,10 @@ def rule_said(rule: FieldRule) -> dict[str, Json]:
             said[name] = getattr(rule, name)
     if rule.const is not msgspec.UNSET:
         said["const"] = True
+    if rule.forward:
+        said["forward"] = list(rule.forward)
+    if rule.where or rule.otherwise:
+        said["alternatives"] = len(rule.alternatives)
     return said
 
 

@@ -63,6 +63,7 @@ CODES: dict[str, str] = {
     "follows": "another record that carries its key is decided about first",
     "other_side_unread": "the other side has not been read or asked yet",
     "unseen_counterpart": "its counterpart was made, and has not shown itself yet",
+    "exists_skipped": "it was there before the flow met it, and the flow skips what exists",
     "linked": "it is linked, and nothing is left to do",
     # ---
     "not_in_flow": "the flow does not name the field",
@@ -78,6 +79,9 @@ CODES: dict[str, str] = {
     "drift_leave": "an edit the owner did not make is left alone",
     "empty_keeps": "an empty value wipes nothing",
     "cannot_write": "the field cannot be written there",
+    "rule_not_held": "the rule of the field is for other records",
+    "forward": "a status moves forward",
+    "forward_only": "a status only moves forward",
     "when_create": "the field is only given to a new record",
     "not_for_followers": "of several records that share a key only legal facts are kept in step",
     "kept_differently": "the vendor keeps it in a spelling of its own",
@@ -87,6 +91,8 @@ CODES: dict[str, str] = {
     "unreadable": "the value cannot be read or made",
     "on_its_way": "it was written, and does not show yet",
     "to_be_written": "a run would write it",
+    "to_be_asked": "a run would ask about it",
+    "to_be_parked": "a run would park it",
     "to_be_agreed": "a run would note that both agree",
 }
 
@@ -97,7 +103,9 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     (r"decided by a person: both stay", "left_by_person"),
     (r"decided by a person", "person"),
     (r"written before, but the vendor did not keep it", "rewritten"),
-    (r"everything both sides hold", "union"),
+    (r"everything both sides hold|what both sides added and removed", "union"),
+    (r"a status only moves forward", "forward_only"),
+    (r"(.*; )?a status moves forward", "forward"),
     (r"an edit the owner did not make is left alone", "drift_leave"),
     (r".*; the (left|right) owns it", "owner_stands"),
     (r".*; the (left|right) is newer", "newest"),

@@ -8,6 +8,7 @@ from koppel.engine import provenance
 from koppel.engine.frame import Frame
 from koppel.engine.provenance import Provenance
 from koppel.engine.reasons import code_of
+from koppel.mapping.conditions import wanted
 from koppel.mapping.flow import SideName, other
 from koppel.mapping.project import UNMAPPED
 from koppel.model.kinds import is_blank
@@ -94,6 +95,8 @@ def _reason(
 ) -> Told:
     """The code, the sentence, since when, and details."""
     rule, base = shape.rule, linked.base or Base()
+    if base.skipped and frame.flow.exists == "skip":
+        return "exists_skipped", "it was there before the flow met it, and the flow skips what exists", None, {}
     if rule.when == "create":
         return (
             "when_create",
@@ -109,6 +112,10 @@ def _reason(
             None,
             {},
         )
+    if key in (*left.unheld, *right.unheld):
+        asked: list[Json] = [wanted(condition) for each in rule.alternatives for condition in each.where]
+        text = f"the rule is for other records: {' or '.join(map(str, asked))}"
+        return "rule_not_held", text, None, {"where": asked}
     broken = next((p for side in (left, right) for p in side.problems if p.field == key), None)
     if broken is not None:
         return _broken(broken)

@@ -227,6 +227,9 @@ def _view(db: Db, frame: Frame, view: View, side: SideName) -> tuple[list[Reason
         reasons.append(Reason(None, text, code=code, flow=flow))
     if view.own.gone and not mine:
         reasons.append(Reason(None, f"its counterpart {view.own.label} is gone", code="counterpart_gone", flow=flow))
+    if frame.flow.exists == "skip" and any(linked.base and linked.base.skipped for linked in view.linked):
+        text = "it was there before the flow met it, and the flow skips what exists"
+        reasons.append(Reason(None, text, code="exists_skipped", flow=flow))
     if view.unseen:
         text = f"its counterpart {', '.join(view.unseen)} was made, and has not shown itself yet"
         reasons.append(Reason(None, text, code="unseen_counterpart", flow=flow))

@@ -15,6 +15,9 @@ from koppel.model.values import Json
 from koppel.store.sql import Db, as_list
 
 List = Literal["parked", "ask"]
+# Vendors count refusals, and shut the door after some (Exact: ten an hour): what was refused is tried again by itself in small
+# numbers. When these go through, the rest follows run by run, or at once when a person says so.
+REFUSED_AT_ONCE = 5
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -144,13 +147,16 @@ def stand_again(db: Db, numbers: Iterable[int]) -> None:
 
 
 def ready_to_retry(db: Db, flow: str, *, at: float) -> list[Item]:
-    """Parked items whose time has come."""
+    """Parked items whose time has come: all that people wished, and of what a vendor refused the longest waiting few."""
     rows = db.rows(
-        f"select {_COLUMNS} from work where list = 'parked' and flow = :f and state = 'open' and next_at is not null and next_at <= :at order by id",
+        f"select {_COLUMNS} from work where list = 'parked' and flow = :f and state = 'open' and next_at is not null and next_at <= :at order by next_at, id",
         f=flow,
         at=at,
     )
-    return [_item(db, row) for row in rows]
+    items = [_item(db, row) for row in rows]
+    by_itself = [item for item in items if item.op is not None and item.next_at]
+    later = {item.id for item in by_itself[REFUSED_AT_ONCE:]}
+    return sorted((item for item in items if item.id not in later), key=lambda item: item.id)
 
 
 def next_retry(db: Db, flow: str) -> float | None:

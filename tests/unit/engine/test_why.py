@@ -335,6 +335,13 @@ RECORD = [
         lambda d: (d.till.edit("1", {"staff": 7}), runs(d)),
     ),
     Case(
+        "exists_skipped",
+        lambda rnd: _renamed(linked(rnd, exists="skip")),
+        lambda d: (d.edit_flow(exists="link"), runs(d)),
+        title,
+        lambda d: (d.ledger.edit("1", {"title": "Nog iets"}), runs(d)),
+    ),
+    Case(
         "never_seen",
         lambda _rnd: _synced(ToyDesk()),
         lambda d: (d.ledger.add({"title": "Nu wel", "nr": "42100001"}), runs(d)),
@@ -349,6 +356,12 @@ RECORD = [
         nothing_else,
     ),
 ]
+
+
+def _renamed(desk: ToyDesk) -> ToyDesk:
+    desk.ledger.edit("1", {"title": "Nieuwe naam"})
+    desk.settle()
+    return desk
 
 
 def _synced(desk: ToyDesk) -> ToyDesk:
@@ -455,7 +468,39 @@ def _fixed(rnd: Random) -> ToyDesk:
     return desk
 
 
+def _other_rule(rnd: Random) -> ToyDesk:
+    only = FieldRule("phone", where=(Condition(field="legal_form", is_="BV"),))
+    desk = linked(rnd, NAME, KVK, only, left={"tel": "0205551111", "form": "NV"}, right={"tel": "0205551111"})
+    desk.ledger.edit("1", {"tel": "0205559999"})
+    desk.settle()
+    return desk
+
+
+def _status(rnd: Random) -> ToyDesk:
+    steps = FieldRule("legal_form", forward=("open", "betaald", "klaar"))
+    desk = linked(rnd, NAME, KVK, steps, left={"form": "betaald"}, right={"form": "betaald"})
+    desk.ledger.edit("1", {"form": "open"})
+    desk.settle()
+    return desk
+
+
 FIELD = [
+    Case(
+        "rule_not_held",
+        _other_rule,
+        lambda d: (d.ledger.edit("1", {"form": "BV"}), runs(d)),
+        phone,
+        lambda d: (d.ledger.edit("1", {"form": "CV"}), runs(d)),
+        field="phone",
+    ),
+    Case(
+        "forward_only",
+        _status,
+        lambda d: (d.ledger.edit("1", {"form": "klaar"}), runs(d)),
+        lambda d: d.till.rows["1"]["form"] == "klaar",
+        lambda d: (d.ledger.edit("1", {"tel": "0205550000"}), runs(d)),
+        field="legal_form",
+    ),
     Case(
         "owner_stands",
         _owner,
@@ -624,6 +669,20 @@ def test_a_parked_record_tells_the_vendors_words_and_tries() -> None:
     (told,) = [r for r in ask(_refused(Random(7)), "left:customers:1").open if r.code == "parked"]
     assert "ongeldige waarde" in told.text
     assert told.details["tries"] == 1
+
+
+def test_a_number_that_was_never_taken_in_says_so(desk) -> None:
+    number = desk.numbers[0]
+    desk.sync()
+    told = explain(desk.ports, {desk.flow.id: desk.flow}, Ref.parse(f"register:companies:{number}"))
+    assert [r.code for r in told.open] == ["not_taken_in"]
+    desk.take(number)
+    told = explain(desk.ports, {desk.flow.id: desk.flow}, Ref.parse(f"register:companies:{number}"))
+    assert [r.code for r in told.open] == ["not_run"]
+    desk.sync()
+    told = explain(desk.ports, {desk.flow.id: desk.flow}, Ref.parse(f"register:companies:{number}"))
+    assert not {"not_taken_in", "not_run"} & {r.code for r in told.open}
+    assert told.known
 
 
 def test_a_record_of_no_flow_and_a_flow_that_cannot_be_opened_say_so() -> None:

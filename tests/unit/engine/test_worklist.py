@@ -77,6 +77,22 @@ def test_what_is_refused_is_tried_again_by_itself_later_each_time():
     assert waits == [3600, 7200, 14400, 28800]
 
 
+def test_of_many_refusals_only_a_few_are_tried_at_once_unless_a_person_says_so():
+    desk = ToyDesk()
+    for number in range(12):
+        desk.ledger.add({"title": f"nee: {number}", "nr": f"421000{number:02}"})
+    desk.sync()
+    desk.later(3600)
+    desk.sync()
+    tries = sorted(item.tries for item in desk.parked())
+    assert tries == [1] * (12 - work.REFUSED_AT_ONCE) + [2] * work.REFUSED_AT_ONCE
+    desk.sync()
+    assert sorted(item.tries for item in desk.parked()) == [1] * 2 + [2] * 10, "the longest waiting first"
+    desk.store.run(work.retry, [item.id for item in desk.parked()], at=0.0)
+    desk.sync()
+    assert sorted(item.tries for item in desk.parked()) == [2] * 2 + [3] * 10
+
+
 def test_before_its_time_it_is_not_tried_and_a_decision_made_again_is_no_try():
     desk = refused()
     item = the(desk.parked())
