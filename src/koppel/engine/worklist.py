@@ -60,9 +60,9 @@ def _of_field(db: Db, frame: Frame, step: Step) -> dict[str, Json]:
     natives = _natives(step)
     values: dict[str, Json] = {}
     for side, native in natives.items():
-        shown = sides_of(db, frame, side, seen_of(db, frame, side, [native])).get(native)
-        if shown is not None:
-            values[side] = shown.values.get(step.field)
+        record = sides_of(db, frame, side, seen_of(db, frame, side, [native])).get(native)
+        if record is not None:
+            values[side] = record.values.get(step.field)
     said: dict[str, Json] = {"values": values, "rule": frame.rules_said.get(step.field, {})}
     stored = (
         flows.bases_of(db, frame.flow.id, left=[step.left]).get((step.left, step.right or "")) if step.left else None

@@ -251,6 +251,56 @@ def title(desk: ToyDesk) -> bool:
     return desk.till.rows["1"].get("title") == "Nieuwe naam"
 
 
+def _deleted(desk: ToyDesk) -> ToyDesk:
+    desk.till.delete("1")
+    desk.settle()
+    return desk
+
+
+def _no_answer(rnd: Random) -> ToyDesk:
+    desk = ToyDesk()
+    desk.sync()
+    desk.ledger.add(row(rnd))
+    desk.till.allowance = 0
+    assert desk.sync().state == "stopped"
+    return desk
+
+
+def _open_again(desk: ToyDesk) -> None:
+    desk.till.allowance = 1000
+
+
+def _slow(rnd: Random) -> ToyDesk:
+    desk = ToyDesk()
+    desk.sync()
+    desk.till.lag = lambda: 100.0
+    desk.ledger.add(row(rnd))
+    desk.sync()
+    return desk
+
+
+def _renamed(desk: ToyDesk) -> ToyDesk:
+    desk.ledger.edit("1", {"title": "Nieuwe naam"})
+    desk.settle()
+    return desk
+
+
+def _synced(desk: ToyDesk) -> ToyDesk:
+    desk.settle()
+    return desk
+
+
+def _with(desk: ToyDesk, values) -> ToyDesk:
+    desk.ledger.add(values)
+    return desk
+
+
+def _unskip(desk: ToyDesk) -> None:
+    items = desk.store.run(work.about, "pair", "left", ["1"])
+    desk.store.run(work.close, [i.id for i in items if i.answer == "skip"], by="mieke", at=desk.clock.now())
+    desk.store.run(due.add, "pair", [Due("left", "1", "asked")], at=desk.clock.now())
+
+
 RECORD = [
     Case(
         "out_of_scope",
@@ -342,6 +392,21 @@ RECORD = [
         lambda d: (d.ledger.edit("1", {"title": "Nog iets"}), runs(d)),
     ),
     Case(
+        "counterpart_gone",
+        lambda rnd: _deleted(linked(rnd)),
+        lambda d: (d.answer("restore"), runs(d)),
+        on_till,
+        other_record,
+    ),
+    Case("run_failed", _no_answer, lambda d: (_open_again(d), runs(d)), on_till, lambda d: (d.later(3600), d.sync())),
+    Case(
+        "unseen_counterpart",
+        _slow,
+        lambda d: (d.later(), runs(d)),
+        lambda d: "unseen_counterpart" not in codes_of(d, "left:customers:1"),
+        lambda d: d.later(1),
+    ),
+    Case(
         "never_seen",
         lambda _rnd: _synced(ToyDesk()),
         lambda d: (d.ledger.add({"title": "Nu wel", "nr": "42100001"}), runs(d)),
@@ -356,28 +421,6 @@ RECORD = [
         nothing_else,
     ),
 ]
-
-
-def _renamed(desk: ToyDesk) -> ToyDesk:
-    desk.ledger.edit("1", {"title": "Nieuwe naam"})
-    desk.settle()
-    return desk
-
-
-def _synced(desk: ToyDesk) -> ToyDesk:
-    desk.settle()
-    return desk
-
-
-def _with(desk: ToyDesk, values) -> ToyDesk:
-    desk.ledger.add(values)
-    return desk
-
-
-def _unskip(desk: ToyDesk) -> None:
-    items = desk.store.run(work.about, "pair", "left", ["1"])
-    desk.store.run(work.close, [i.id for i in items if i.answer == "skip"], by="mieke", at=desk.clock.now())
-    desk.store.run(due.add, "pair", [Due("left", "1", "asked")], at=desk.clock.now())
 
 
 # --- of a field -----------------------------------------------------------------------------------------------------------
