@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from koppel.engine import provenance
 from koppel.mapping.flow import FieldRule
 from koppel.store import flows
@@ -137,3 +139,29 @@ def test_a_write_found_again_by_its_probe_tells_what_was_seen_when_it_was_decide
     assert created.data.get("by_probe")
     told = origin(desk, "name")
     assert (told.version, told.seen_at) == (version, seen_at)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_who_recovers_a_write_tells_what_the_dying_one_saw_and_not_what_is_there_by_now():
+    desk = ToyDesk(*FIELDS)
+    desk.ledger.add(ROW)
+    seen_at, version = desk.clock.now(), str(desk.ledger.versions["1"])
+    desk.lose_after = 1
+
+    async def killed(_seconds):
+        raise Killed
+
+    desk.clock.sleep = killed
+    with pytest.raises(Killed):
+        desk.sync()
+    del desk.clock.sleep
+    desk.later(600)
+    desk.ledger.edit("1", {"tel": "0205550000"})
+    desk.settle()
+    (created,) = desk.trail("created")
+    told = provenance.read(created, "name")
+    assert (told.version, told.seen_at) == (version, seen_at)
+    assert created.data["by_probe"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from koppel.engine import worklist
+from koppel.engine.frame import make_frame
+from koppel.engine.plan import as_json
 from koppel.engine.worklist import given_up
 from koppel.mapping.flow import FieldRule, Match
+from koppel.model.problem import Problem
 from koppel.store import work
 from koppel.sync.retry import MAX_TRIES
 from koppel.testing.toy_desk import ToyDesk
@@ -152,6 +156,26 @@ def test_what_was_never_sent_has_no_tries_and_no_time():
         desk.sync()
     item = the(desk.parked())
     assert (item.code, item.tries, item.next_at) == ("required", 0, None)
+
+
+def test_a_look_up_that_waits_for_its_time_is_no_try_and_keeps_its_time():
+    desk = ToyDesk()
+    frame = make_frame(desk.ports, desk.flow)
+    said = {"side": "left", "native": "1", "field": "", "run": 1}
+
+    def put(at, retry_at):
+        problem = Problem("unavailable", "no answer", retry_at=retry_at)
+        desk.store.run(
+            worklist.put, frame, "parked", problem=problem, body={"problem": as_json(problem)}, at=at, **said
+        )
+        return the(desk.parked())
+
+    item = put(0.0, 600.0)
+    assert (item.tries, item.next_at) == (1, 600.0)
+    again = put(10.0, 600.0)  # the same answer, told again by a run that did not ask
+    assert (again.tries, again.next_at) == (1, 600.0)
+    tried = put(600.0, 1200.0)
+    assert (tried.tries, tried.next_at) == (2, 600.0 + 1800.0)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
