@@ -233,6 +233,9 @@ def _view(db: Db, frame: Frame, view: View, side: SideName) -> tuple[list[Reason
     if view.unseen:
         text = f"its counterpart {', '.join(view.unseen)} was made, and has not shown itself yet"
         reasons.append(Reason(None, text, code="unseen_counterpart", flow=flow))
+    if view.waiting and not view.unseen and not Loader(db, frame).slots:
+        text = "something it is compared with has to be read anew first; the next run does"
+        reasons.append(Reason(None, text, code="to_be_read", flow=flow))
     decided = decide(frame.policy, view)
     if isinstance(decided, Need):
         text = "the other side has not been read or asked for its keys yet"
