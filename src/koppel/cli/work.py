@@ -63,15 +63,22 @@ def work(
 
         before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            if not once and not working.agenda(ws):
-                terminal.note(
-                    'No flow of this workspace has a schedule yet: [run] schedule = "every 15 minutes". Waiting.'
-                )
+            if not once:
+                terminal.note(_beginning(working.agenda(ws), ws.now()))
             working.work_on(ws, stop, tell=told, once=once)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
     return LEFT_OVER if once and failed else DONE
+
+
+def _beginning(plan: Sequence[Upcoming], now: float) -> str:
+    from koppel.cli.words import counted, when
+
+    if not plan:
+        return 'No flow of this workspace has a schedule yet: [run] schedule = "every 15 minutes". Waiting.'
+    soonest = "now" if plan[0].at <= now else when(plan[0].at)
+    return f"{counted(len(plan), 'flow')} by schedule; the next is {plan[0].flow}, {soonest}. Ctrl-C ends this."
 
 
 def _line(terminal: Terminal, worked: Worked) -> None:
