@@ -166,8 +166,9 @@ def _pending(
         return base, True
     sent, shows = shape.shown(side, written.value), shape.shown(side, seen)
     if _respelled(sent, shows) and (not unmoved or _same_letters(sent, shows)):
-        out.kept[key] = (now.left, now.right)  # also when it stood there in that spelling already: a first contact
-        return seen, True
+        if shape.same_on(other(side), now.on(other(side)), written.source):
+            out.kept[key] = (now.left, now.right)  # also when it stood there in that spelling already: a first contact
+        return seen, True  # and when the other side shows something newer by now, that is what moved
     if unmoved and not shape.same_on(other(side), now.on(other(side)), written.source):
         return (
             base,

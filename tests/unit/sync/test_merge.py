@@ -243,10 +243,9 @@ def test_a_change_behind_the_cut_is_agreed_and_not_written() -> None:
 # --- on its way -----------------------------------------------------------------------------------------------------------
 
 
-def on_its_way(value: Any = "B", *, source: Any = "B", old: Any = "A", count: int = 1, at: float = 100.0) -> Base:
-    return Base(
-        left={"name": old}, right={"name": old}, written_right={"name": Written(value, source, at=at, count=count)}
-    )
+def on_its_way(value: Any = "B", *, source: Any = ..., old: Any = "A", count: int = 1, at: float = 100.0) -> Base:
+    written = Written(value, value if source is ... else source, at=at, count=count)
+    return Base(left={"name": old}, right={"name": old}, written_right={"name": written})
 
 
 NOT_YET = Visible(as_of=130.0, right=60.0)
@@ -267,6 +266,13 @@ def test_a_value_that_was_cut_is_adopted_and_said() -> None:
     out = merged("Bakkerij De Korenaar", "Bakkerij", on_its_way("Bakkerij De Korenaar"), visible=NOT_YET)
     assert (out.to, out.agreed) == (NOTHING, {"name": ("Bakkerij De Korenaar", "Bakkerij")})
     assert out.because["name"] == "kept in the vendor's own spelling"
+
+
+def test_a_value_that_was_cut_does_not_hide_that_its_source_moved_on() -> None:
+    """What was cut belongs to the value sent; the newer one is no part of that bargain (torture, seed 1)."""
+    sent = "Bakkerij De Korenaar"
+    out = merged("Slager", "Bakkerij", on_its_way(sent, source=sent), visible=NOT_YET)
+    assert (out.to, out.agreed) == (to("right", "Slager"), {})
 
 
 def test_an_old_value_that_begins_the_new_one_is_no_cut() -> None:
