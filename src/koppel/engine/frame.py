@@ -302,7 +302,9 @@ class Loader:
                 if p.native in far_seen
             ]
             paired = {entry.side.native for entry in linked}
-            same = {n for key in side.keys for n in twins.get(key, ()) if n != native}
+            same = {
+                n for key in side.keys for n in twins.get(key, ()) if n != native and not matching.fellow(native, n)
+            }
             concerned = {*paired, *(m.native for m in matching.strong(native, paired=paired))}
             concerned |= {p.native for p in weak.get(native, ())}
             strong = tuple(

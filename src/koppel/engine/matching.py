@@ -53,6 +53,7 @@ class Matching:
         self.anchor: SideName = anchor
         self.near, self.far = streams
         self.members = subjects.of_records(db, self.near, natives)
+        self._fellows = subjects.of_subjects(db, self.near, {m.subject for m in self.members.values()})
         self.by = {native: self._by(several) for native, several in keys.items()}
         strong = {n for several in self.by.values() for n in several}
         self.far_members = subjects.of_records(db, self.far, strong)
@@ -94,15 +95,17 @@ class Matching:
             return False
         return mine is not None or theirs.subject in self.owners
 
+    def fellow(self, native: str, twin: str) -> bool:
+        """Whether two records of this side are known to be one thing: that they share a key is no question then."""
+        member = self.members.get(native)
+        return member is not None and twin in {other.native for other in self._fellows.get(member.subject, ())}
+
     def follows(self) -> set[str]:
         """Those of these records whose subject another record of this side leads."""
-        leaders = subjects.of_subjects(
-            self.db, self.near, {m.subject for m in self.members.values() if m.role != "main"}
-        )
         return {
             native
             for native, member in self.members.items()
-            if member.role != "main" and leaders[member.subject][0].native != native
+            if member.role != "main" and self._fellows[member.subject][0].native != native
         }
 
     def weak(self, records: Mapping[str, Record], items: Mapping[str, Sequence[Item]]) -> dict[str, list[Proposed]]:

@@ -172,7 +172,7 @@ def seats_of(db: Db, records: Iterable[tuple[int, str]]) -> list[Seat]:
     return sorted(Seat(*row) for row in rows)
 
 
-def reseat(db: Db, before: Iterable[Seat], after: Sequence[Seat], *, at: float) -> None:
+def reseat(db: Db, before: Sequence[Seat], after: Sequence[Seat], *, at: float) -> None:
     """Put memberships in the place of others, at once and letter for letter; what refers to them is looked at again.
 
     Raises sqlalchemy's IntegrityError for a second main."""
@@ -183,7 +183,8 @@ def reseat(db: Db, before: Iterable[Seat], after: Sequence[Seat], *, at: float) 
             "insert into members (stream, native, subject, role, why, begun) values (:s, :n, :i, :r, :w, :b)",
             s=seat.stream, n=seat.native, i=seat.subject, r=seat.role, w=seat.why, b=seat.begun,
         )  # fmt: skip
-    needs.appeared(db, [(seat.stream, seat.native, seat.subject, seat.role) for seat in after], at=at)
+    moved = {seat.record: (*seat.record, seat.subject, seat.role) for seat in (*before, *after)}
+    needs.appeared(db, moved.values(), at=at)
 
 
 def absorbed(db: Db, subject: str) -> list[str]:

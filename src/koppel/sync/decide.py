@@ -78,7 +78,9 @@ def _match(policy: Policy, view: View) -> list[Step] | Need:
         return [_ask_match(policy, view, "twins", _twins(view))]
     taken = next((c for c in view.candidates if c.taken and not c.apart), None)
     if taken is not None:
+        mine, theirs = flow.endpoint(view.anchor), flow.endpoint(other(view.anchor))
         text = f"{taken.side.label} carries the same {_kinds(taken)} but belongs to another record"
+        text += f"; if all are one: koppel merge {mine}:{view.own.native} {theirs}:{taken.side.native}"
         return [_ask_match(policy, view, "taken", text)]
     if not free:
         return _held_apart(policy, view) or _new(policy, view)
