@@ -155,7 +155,10 @@ def _prices(system: System) -> str:
     prices = {p.call: p for resource in system.resources for p in resource.can.prices}
     if not prices:
         return "## What a call costs\n\nNothing that Koppel knows of beyond the vendor's subscription."
-    rows = ((p.call, f"€ {p.euros}", p.source) for p in prices.values())
+    rows = (
+        (p.call, f"{p.tokens} token{'s'[: p.tokens != 1]}" if p.tokens else f"€ {p.euros}", p.source)
+        for p in prices.values()
+    )
     return f"## What a call costs\n\n{_table(('call', 'price', 'source'), rows)}"
 
 

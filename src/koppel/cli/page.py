@@ -66,9 +66,7 @@ def plan_page(plan: Plan, *, flow: Flow) -> str:
         _tiles(plan.counts, unchanged=plan.unchanged, done=False),
     ]
     if plan.guard is not None:
-        body.append(
-            page_notice(f"{plan.guard.reason}. When that is right, it is let pass with: --allow {plan.guard.override}")
-        )
+        body.append(page_notice(f"{plan.guard.reason}. When that is right, it is let pass with: {plan.guard.allow}"))
     body.append(_sums(list(plan_sums(plan))[1:]))
     body += _sections(rows, done=False)
     if not rows:

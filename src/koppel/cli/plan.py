@@ -25,7 +25,9 @@ HtmlOption = Annotated[
 AllowOption = Annotated[
     list[str],
     typer.Option(
-        "--allow", metavar="BRAKE", help="Let this brake pass: creates, deletes, share, vanished, renumbered."
+        "--allow",
+        metavar="BRAKE",
+        help="Let this brake pass: creates, deletes, share, money, first, vanished, renumbered.",
     ),
 ]
 
@@ -77,7 +79,7 @@ def show_plan(
         from koppel.cli.page import plan_page
 
         write_private(html, plan_page(made, flow=flow))
-    allow = f" --allow {made.guard.override}" if made.guard else ""
+    allow = f" {made.guard.allow}" if made.guard else ""
     at_once = f"koppel undo {made.undo_of} --apply" if made.undo_of else f"koppel sync {made.flow}"
     next_step = f"koppel apply {out}{allow}" if out else f"{at_once}{allow}, or {otherwise}"
     terminal.show(value, lambda: [*remarks, *render_plan(made, flow=flow, title=flow.title, next_step=next_step)])

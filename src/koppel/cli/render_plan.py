@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from koppel.engine.flow import Result
     from koppel.engine.plan import Plan
+    from koppel.engine.quota import Quota
     from koppel.mapping.flow import Flow
     from koppel.store.trail import Recorded
 
@@ -50,7 +51,7 @@ def render_plan(plan: Plan, *, flow: Flow | None, title: str, next_step: str) ->
     yield from (Text(line, "bold" if line.endswith(":") else "") for line in first_sums(plan))
     if plan.guard is not None:
         yield Text(f"A brake holds this plan: {plan.guard.reason}.", "bold red")
-        yield Text(f"When that is right, let it pass: --allow {plan.guard.override}")
+        yield Text(f"When that is right, let it pass: {plan.guard.allow}")
     if not rows:
         yield "There is nothing to do."
     elif next_step:
@@ -74,9 +75,21 @@ def plan_sums(plan: Plan) -> Iterator[str]:
     yield f"In all: {tally(plan.counts)}{unchanged}."
     writes = ", ".join(f"{counted(calls, 'call')} to {name}" for name, calls in plan.calls.items())
     yield f"Writing it costs {writes}." if writes else "Nothing would be written."
+    yield from (quota_said(each, plan.made_at) for each in plan.quotas)
     for item in plan.look_ups:
         cost = f": {euros(item.euros)} ({item.source})" if item.euros and float(item.euros) else ""
+        cost = f": {counted(item.tokens, 'token')} ({item.source})" if item.tokens else cost
         yield f"Making this plan took {counted(item.count, 'look-up')} ({item.system} {item.kind}){cost}."
+
+
+def quota_said(quota: Quota, made_at: float) -> str:
+    """What the plan takes of one allowance, and until when it has to wait for it."""
+    of = f"{quota.connection} allows {quota.limit:,} calls a {quota.window}, {quota.left:,} of them now"
+    if quota.done_at is None:
+        return f"{of}; {quota.after:,} are left after this."
+    day = when(quota.done_at)
+    at = day[11:] if day[:10] == when(made_at)[:10] else day
+    return f"{of}: {quota.calls:,} take until about {at}."
 
 
 def steps_table(rows: Sequence[Row], *, title: str = "", done: bool = False) -> Table:

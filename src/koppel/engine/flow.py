@@ -32,6 +32,7 @@ from koppel.store import due, flows, intents, runs, subjects, work
 from koppel.store.due import Due
 from koppel.store.flows import Position
 from koppel.store.sql import Db
+from koppel.sync.guard import FIRST
 from koppel.sync.steps import WRITES, View
 
 LEASE_SECONDS = 600.0
@@ -120,10 +121,13 @@ async def apply_plan(
         )
     if stored.workspace != options.workspace:
         raise UsageError("The plan was made in another workspace.", remedy="Apply it where it was made.")
-    if stored.guard is not None and stored.guard.override not in options.override:
+    held = stored.guard
+    if held is not None and {held.override, *held.also} - {
+        FIRST,
+        *options.override,
+    }:  # whoever applies a plan has seen it
         raise UsageError(
-            f"The plan is held by a brake: {stored.guard.reason}.",
-            remedy=f"When that is right: koppel apply … --allow {stored.guard.override}",
+            f"The plan is held by a brake: {held.reason}.", remedy=f"When that is right: koppel apply … {held.allow}"
         )
     if stored.undo_of:
         undo.check_run(ports, flow, stored.undo_of)
@@ -212,6 +216,8 @@ class _Rounds:
                     await whole.doubt(self.ports, self.frame)
                 await self.ports.store.tx(keep_stamps, self.frame, views)
                 break
+            if any(p.step.kind in WRITES for p in steps):
+                await self.ports.store.tx(_begin, self.work.flow.id, self.ports.clock.now())
             outcome = Outcome()
             try:
                 await executor.execute(
@@ -242,7 +248,7 @@ class _Rounds:
             if plan.guard is not None:
                 self.state, self.message = (
                     "stopped",
-                    f"{plan.guard.reason}. When that is right, run again with --allow {plan.guard.override}.",
+                    f"{plan.guard.reason}. When that is right, run again with {plan.guard.allow}.",
                 )
                 return ()
             return plan.steps
@@ -414,6 +420,11 @@ class _Rounds:
             self.recovered.parked + more.parked,
             more.later,
         )
+
+
+def _begin(db: Db, flow: str, at: float) -> None:
+    if not flows.has_begun(db, flow):
+        flows.begin(db, flow, at=at)
 
 
 def _in_doubt(db: Db, frame: Frame) -> dict[SideName, set[str]]:

@@ -15,9 +15,11 @@ from koppel.engine.provenance import Sighting, rule_said, sighting
 from koppel.engine.references import References, tokens_for
 from koppel.mapping.conditions import reason
 from koppel.mapping.flow import FieldRule, Flow, SideName, other
+from koppel.mapping.paths import look_up
 from koppel.mapping.project import match_values, unheld, values
 from koppel.mapping.references import references_of
 from koppel.mapping.transforms import TRANSFORMS, Transform
+from koppel.model.documents import PARTIES
 from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
@@ -152,6 +154,7 @@ def _side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
         successor=getattr(record.entity, "successor", None),
         successor_known="successor" in seen.given,
         unheld=unheld(frame.flow, shown, problems),
+        dated=getattr(record.entity, "date", None),
     )
 
 
@@ -313,6 +316,7 @@ class Loader:
                 if m.native in far_seen
             )
             answers, moved = standing(items.get(native, ()), frame.policy.shapes, anchor, side, linked, strong)
+            same = {n for n in same if not _of_another_party(frame.flow, mine, twin_seen.get(n) or own.get(n))}
             made.append(
                 View(
                     anchor,
@@ -373,6 +377,15 @@ def _in_scope(frame: Frame, side: SideName, seen: Mapping[str, Observation]) -> 
 
 def _proposed(side: Side, proposed: Proposed) -> Candidate:
     return Candidate(side, (), score=proposed.likeness.score, reasons=proposed.likeness.reasons)
+
+
+def _of_another_party(flow: Flow, one: Observation | None, two: Observation | None) -> bool:
+    """Whether two documents of one side are surely of different parties: the same number is no coincidence worth asking about."""
+    party = PARTIES.get(flow.entity)
+    if party is None or one is None or two is None or one.record is None or two.record is None:
+        return False
+    mine, theirs = look_up(one.record, party), look_up(two.record, party)
+    return mine is not None and theirs is not None and mine != theirs
 
 
 def _base(bases: dict[tuple[str, str], flows.StoredBase], anchor: SideName, own: str, far: str) -> Base | None:

@@ -6,17 +6,18 @@ What is done with a plan, and in how many rounds, stands in `koppel.engine.flow`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 
-from koppel.engine import caching, enrich, proposals, references, undone, whole
+from koppel.engine import caching, enrich, proposals, quota, references, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.answers import asked_anew
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
 from koppel.engine.named import named_by_right
 from koppel.engine.plan import Plan, Planned
-from koppel.engine.ports import Ports
+from koppel.engine.ports import Connection, Ports
 from koppel.engine.privacy import spare
 from koppel.engine.references import Natives
 from koppel.engine.send import Sender
@@ -32,6 +33,7 @@ from koppel.store.flows import Position, StoredBase
 from koppel.store.sql import Db
 from koppel.sync.decide import decide
 from koppel.sync.guard import SMALL, Counts, Refusal, guard
+from koppel.sync.money import moved
 from koppel.sync.steps import WRITES, Need, Step, View
 from koppel.sync.undo import without
 from koppel.systems.spi import Absent, Found, Unknown
@@ -453,14 +455,32 @@ class Pass:
         vanished: dict[SideName, int],
         known: dict[SideName, int],
         linked: dict[SideName, int] | None = None,
+        *,
+        first: bool = False,
     ) -> Refusal | None:
         """Whether the brakes let this plan pass."""
         counted = plans.count(tuple(steps))
         changed = len({(p.step.side, p.step.target) for p in steps if p.step.kind == "update"})
         over = len({(p.step.side, p.step.target) for p in steps if _renumbers(p.step)})
-        told = Counts(counted["create"], changed, counted["archive"], known, vanished, 0, over, linked or {})
-        refusal = guard(self.flow, told)
-        return None if refusal and refusal.override in self.options.override else refusal
+        told = Counts(
+            creates=counted["create"],
+            updates=changed,
+            archives=counted["archive"],
+            known=known,
+            vanished=vanished,
+            renumbered=over,
+            linked=linked or {},
+            money=moved(self.flow, (p.step for p in steps)),
+            first=first,
+        )
+        return guard(self.flow, told, allowed=self.options.override)
+
+    def _by_name(self) -> dict[str, Connection]:
+        return {connection.name: connection for connection in self.frame.connections.values()}
+
+    async def _first(self) -> bool:
+        """Whether no run of this flow has written yet. What a person hands in by name needs no second look."""
+        return not self.options.only and not await self.ports.store.tx(flows.has_begun, self.flow.id)
 
     async def plan(self, dirty: dict[SideName, list[str]]) -> tuple[Plan, list[View]]:
         """Decide and lower everything due."""
@@ -478,6 +498,9 @@ class Pass:
         if max(vanished.values()) >= SMALL:  # counting every pair is only worth it then
             linked = dict.fromkeys(SIDES, await self.ports.store.tx(flows.count_pairs, self.flow.id))
         touched = {anchor_of(p.step) for p in planned if p.step.kind != "agree"}
+        calls = plans.price(self.frame, planned)
+        now = self.ports.clock.now()
+        allowances = await self.ports.store.tx(partial(quota.quotas, now=now), self._by_name(), calls)
         made = Plan(
             format=plans.PLAN_FORMAT,
             workspace=self.options.workspace,
@@ -488,9 +511,11 @@ class Pass:
             steps=planned,
             anchors={side: tuple(v.own.native for v in views if v.anchor == side) for side in ("left", "right")},
             counts=plans.count(planned),
-            calls=plans.price(self.frame, planned),
+            calls=calls,
+            quotas=allowances,
+            done_at=quota.done_at(allowances),
             look_ups=plans.look_ups(self.frame, self.sender.calls),
-            guard=self.guard(planned, vanished, known, linked),
+            guard=self.guard(planned, vanished, known, linked, first=await self._first()),
             unchanged=sum(1 for view in views if view.own.native not in touched),
         )
         return made, views

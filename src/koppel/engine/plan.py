@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 
 from koppel.engine.frame import Frame
+from koppel.engine.quota import Quota
 from koppel.engine.references import Natives
 from koppel.mapping.flow import SideName
 from koppel.model.problem import UsageError
@@ -40,11 +41,13 @@ class LookUps(msgspec.Struct, frozen=True):
     count: int
     euros: str | None = None
     source: str = ""
+    tokens: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):
     """A stored plan is this, as canonical JSON, mode 0600. `anchors`: the records it looked at, by side. `undo_of`: the run
-    it takes back (0: none). `first`: what other flows would make before, because records of this plan name it."""
+    it takes back (0: none). `first`: what other flows would make before, because records of this plan name it. `quotas`:
+    what its writes take of the vendors' allowances; `done_at`: when the last of them can leave when they have to wait for one."""
 
     format: int
     workspace: str
@@ -61,6 +64,8 @@ class Plan(msgspec.Struct, frozen=True):
     unchanged: int = 0
     undo_of: int = 0
     first: tuple[Plan, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    done_at: float | None = None
 
     def writes(self) -> tuple[Planned, ...]:
         """The steps that write."""
@@ -149,16 +154,18 @@ def price(frame: Frame, steps: tuple[Planned, ...]) -> dict[str, int]:
 
 def look_ups(frame: Frame, calls: Counter[tuple[str, str]]) -> tuple[LookUps, ...]:
     """What was looked up and what it cost, from the calls made and the prices the resources state."""
-    prices = {
-        (frame.connections[side].system.name, p.call): p
-        for side in ("left", "right")
-        for p in frame.resources[side].can.prices
-    }
+    asked = [(frame.connections[side].system.name, frame.resources[side]) for side in ("left", "right")]
+    for line in frame.flow.enrich:  # what a third resource adds is paid for as well
+        if line.source.connection in frame.sources:
+            source = frame.sources[line.source.connection]
+            asked.append((source.system.name, source.resource(line.source.resource)))
+    prices = {(system, p.call): p for system, resource in asked for p in resource.can.prices}
     made: list[LookUps] = []
     for (system, kind), number in sorted(calls.items()):
         price_ = prices.get((system, kind))
         if price_ is not None:
-            made.append(LookUps(system, kind, number, str(Decimal(price_.euros) * number), price_.source))
+            euros = str(Decimal(price_.euros) * number)
+            made.append(LookUps(system, kind, number, euros, price_.source, price_.tokens * number))
     return tuple(made)
 
 

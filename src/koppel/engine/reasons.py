@@ -57,6 +57,7 @@ CODES: dict[str, str] = {
     "not_run": "the flow has not run since",
     "out_of_scope": "it is outside the flow's scope",
     "counterpart_out_of_scope": "its counterpart is outside the flow's scope",
+    "before_start": "it is dated before the flow's start, and nothing from before it is created",
     "no_key": "it carries none of the keys the flow matches on",
     "no_match": "nobody on the other side carries its keys, and the flow makes no record there",
     "apart": "a person held it apart from the record that carries its key",

@@ -249,6 +249,10 @@ def _view(db: Db, frame: Frame, view: View, side: SideName) -> tuple[list[Reason
         reasons.append(Reason(None, text, code="apart", flow=flow, details={"with": apart.side.native}))
     elif not decided and not view.linked and not view.waiting and not view.own.gone and not view.follows:
         reasons.append(_unmatched(frame, view.anchor, view.own.keys))
+    early = next((step.problem for step in decided if step.problem and step.problem.code == "before_start"), None)
+    if early is not None:
+        details: dict[str, Json] = {"dated": view.own.dated, "start": frame.flow.start}
+        reasons.append(Reason(None, early.text, code="before_start", flow=flow, details=details))
     return reasons, [step for step in decided if step.kind not in ("refuse", "agree")]
 
 

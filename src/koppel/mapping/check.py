@@ -17,6 +17,7 @@ from koppel.mapping.positions import Positions
 from koppel.mapping.problems import FlowProblem, did_you_mean
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.can import Can, Field
+from koppel.model.documents import DOCUMENTS, PARTIES
 from koppel.model.removal import INSTEAD, may_archive
 
 
@@ -42,6 +43,7 @@ def check_flow(
     _check_sides(check)
     _check_missing(check)
     _check_match(check)
+    _check_documents(check)
     for rule in flow.fields:
         for each in rule.alternatives:
             check_rule(check, each)
@@ -116,6 +118,23 @@ def _check_match(check: Check) -> None:
     if check.flow.match.keys and not usable and any(check.flow.creates(side) for side in SIDES):
         message = "no match key is carried by both sides, so every record would be created a second time"
         check.say(check.key("match", "keys"), "no-match-keys", message)
+
+
+def _check_documents(check: Check) -> None:
+    """Documents begin at a day, and are told apart by number and party (rule B15)."""
+    flow = check.flow
+    if flow.entity not in DOCUMENTS:
+        if flow.start:
+            message = f"a {flow.entity} has no date, so the start has no say"
+            check.say(check.value("start"), "unused-start", message, "leave it out", severity="warning")
+        return
+    party = PARTIES.get(flow.entity)
+    if party and flow.match.keys and not any(rule.path == party for rule in flow.fields):
+        message = f"without {party!r} two documents with one number are taken for one, whoever they are of"
+        check.say(check.key("fields"), "party-not-compared", message, f"add {party} = {{ … }}", severity="warning")
+    if not flow.start and any(flow.creates(side) for side in SIDES):
+        message = "without a start every old document is created too"
+        check.say(check.key("create"), "no-start", message, "write start = 2026-11-01", severity="warning")
 
 
 def _carries(check: Check, side: SideName, kind: str, paths: tuple[str, ...]) -> bool:

@@ -271,10 +271,11 @@ class _Page:
             for name, limit in limits.items()
             if limit is not None
         ]
+        first = [self.word("brake_first")] if brakes.first and self.flow.scope.take != "intake" else []
         if not said:
-            return [self.word("no_brakes")]
+            return first or [self.word("no_brakes")]
         joined = f" {self.word('or')} ".join(filter(None, [", ".join(said[:-1]), said[-1]]))
-        return [self.word("brake", limits=joined)]
+        return [" ".join((self.word("brake", limits=joined), *first))]
 
     def sign(self) -> str:
         head = self.word("sign").split("|")

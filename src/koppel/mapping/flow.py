@@ -132,12 +132,15 @@ class FieldRule(msgspec.Struct, frozen=True):
 
 
 class Brakes(msgspec.Struct, frozen=True):
-    """Counts above which a run stops and asks (the guard). `share` is of the side's known records. None = no brake."""
+    """Counts above which a run stops and asks (the guard). `share` is of the side's known records, `money` what documents come
+    to that would be booked. None = no brake. `first`: the first run that would write anything is looked at by a person; every
+    flow that is read from a file has it, unless it says otherwise."""
 
     creates: int | None = 200
     deletes: int | None = 0
     share: float | None = 0.2
     money: Money | None = None
+    first: bool = False
 
 
 class RunRules(msgspec.Struct, frozen=True):

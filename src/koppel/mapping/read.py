@@ -63,7 +63,7 @@ SCOPE_KEYS = ("take", "left", "right")
 TAKES = ("intake", "intake+right", "all")
 MATCH_SECTION_KEYS = ("keys", "propose", "shared_key")
 RUN_KEYS = ("schedule", "window", "reconcile", "refresh", "brakes")
-BRAKE_KEYS = ("creates", "deletes", "share", "money")
+BRAKE_KEYS = ("creates", "deletes", "share", "money", "first")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -272,6 +272,7 @@ def _brakes(sheet: Sheet, run: dict[str, Any]) -> Brakes:
         deletes=_count(sheet, table, usual.deletes, "run", "brakes", "deletes"),
         share=_share(sheet, table, usual.share, "run", "brakes", "share"),
         money=_money(sheet, table, "run", "brakes", "money"),
+        first=sheet.switch(table, "run", "brakes", "first", default=True),
     )
 
 

@@ -46,11 +46,13 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What one call of a kind costs beyond quota: euros as text, with where the figure comes from."""
+    """What one call of a kind costs beyond quota: euros as text, or `tokens` where the vendor is paid in those and what a token
+    costs is the customer's plan; with where the figure comes from."""
 
     call: str
     euros: str
     source: str
+    tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

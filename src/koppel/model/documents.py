@@ -108,3 +108,8 @@ class JournalEntry(Entity, frozen=True, omit_defaults=True):
     def label(self) -> str:
         """What people call it."""
         return f"entry {self.number}" if self.number else ""
+
+
+# Entities that are documents, and the path of each that says whose document it is (rule B15).
+DOCUMENTS = frozenset({"order", "invoice", "journal_entry"})
+PARTIES = {"order": "customer", "invoice": "party"}

@@ -44,6 +44,16 @@ def position(db: Db, flow: str) -> Position | None:
     return None if row is None else Position(row[0], msgspec.json.decode(row[1]), row[2], row[3])
 
 
+def has_begun(db: Db, flow: str) -> bool:
+    """Whether a run of this flow was let write before."""
+    return bool(db.scalar("select count(*) from flows where id = :f and begun is not null", f=flow))
+
+
+def begin(db: Db, flow: str, *, at: float) -> None:
+    """A run of this flow is let write, for the first time or again."""
+    db.run("update flows set begun = :at where id = :f and begun is null", f=flow, at=at)
+
+
 def others(db: Db, flow: str) -> bool:
     """Whether any other flow ever ran in this workspace."""
     return bool(db.scalar("select count(*) from flows where id <> :f", f=flow))

@@ -106,6 +106,7 @@ flows = _table(
     _text("fields", default="{}"),
     _big("left_seq", default="0"),
     _big("right_seq", default="0"),
+    _time("begun", null=True),
     rowid=False,
 )
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from koppel.mapping.flow import Flow, SideName, other
+from koppel.model.documents import DOCUMENTS
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
 from koppel.model.removal import INSTEAD, may_archive
 from koppel.model.values import Json
 from koppel.sync.base import Base
+from koppel.sync.documents import of_the_same_party, too_early
 from koppel.sync.merge import Merged, Now, Visible, merge
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Candidate, Linked, Need, Side, Step, View
@@ -70,6 +72,11 @@ def _match(policy: Policy, view: View) -> list[Step] | Need:
     answer = view.answers.get("")
     if answer is not None and answer != NONE and not _carried_out(view, answer):
         return _as_answered(policy, view, answer)
+    if flow.entity in DOCUMENTS:
+        view, doubt = of_the_same_party(flow, policy.shapes, view)
+        if doubt is not None:
+            return [_ask_match(policy, view, doubt.code, doubt.text)]
+        free = [c for c in view.candidates if not c.taken and not c.apart]
     if view.linked and not free:
         return []
     if view.linked:
@@ -95,7 +102,7 @@ def _match(policy: Policy, view: View) -> list[Step] | Need:
         return [_ask_match(policy, view, "outside", text)]
     if len(free) == 1:
         return _link(policy, view, free[0], follower=False)
-    if flow.match.shared_key == "ask":
+    if flow.match.shared_key == "ask" or flow.entity in DOCUMENTS:  # one document is never two
         named = ", ".join(c.side.label for c in free)
         text = f"{len(free)} records share the {_kinds(free[0])}: {named}"
         return [_ask_match(policy, view, "shared_key", text)]
@@ -109,7 +116,7 @@ def _more_debtors(policy: Policy, view: View, free: list[Candidate]) -> list[Ste
     clash = _clash(policy.flow.match.keys, view.own, free)
     if clash:
         return [_ask_match(policy, view, "keys_differ", clash)]
-    if policy.flow.match.shared_key == "ask":
+    if policy.flow.match.shared_key == "ask" or policy.flow.entity in DOCUMENTS:
         text = f"{free[0].side.label} shares the {_kinds(free[0])} with what is linked already"
         return [_ask_match(policy, view, "shared_key", text)]
     return [step for c in free if not c.side.excluded for step in _link(policy, view, c, follower=True)]
@@ -154,6 +161,9 @@ def _new(policy: Policy, view: View) -> list[Step] | Need:
     to = other(view.anchor)
     if not policy.flow.creates(to) and not view.proposals:
         return []
+    early = too_early(policy.flow, view.own)
+    if early is not None:
+        return [_refuse(view, early) if early.code == "before_start" else _park(view, early)]
     if not view.absence_known:
         wanted = tuple((kind, value) for kind, value in view.own.keys if kind in policy.flow.match.keys)
         if wanted:
@@ -232,7 +242,8 @@ def _as_answered(policy: Policy, view: View, answer: Json) -> list[Step] | Need:
     if answer == "skip":
         return [_refuse(view, Problem("skipped", "left out, as a person decided"))]
     if answer == "create":
-        return [_create(policy, view)]
+        early = too_early(policy.flow, view.own)
+        return [_refuse(view, early) if early else _create(policy, view)]
     already = {linked.side.native for linked in view.linked}
     chosen = [native for native in (answer if isinstance(answer, list) else [answer]) if native not in already]
     offered = (*view.candidates, *view.proposals)

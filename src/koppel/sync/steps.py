@@ -23,7 +23,7 @@ class Side(msgspec.Struct, frozen=True):
     record is outside the flow's scope. `modified_at` is the vendor's stamp; `label` names the record for people.
     `successor_known`: somebody who knows named the successor, it is no mere proposal. `unheld`: rules that are for other records
     than this one, by key. `lacks`: by rule key, why a value that names other records cannot be carried over yet:
-    what it names is not on the other side.
+    what it names is not on the other side. `dated`: a document's date.
     """
 
     native: str
@@ -39,6 +39,7 @@ class Side(msgspec.Struct, frozen=True):
     successor_known: bool = False
     unheld: tuple[str, ...] = ()
     lacks: dict[str, Problem] = {}
+    dated: str | None = None
 
 
 class Linked(msgspec.Struct, frozen=True):

@@ -36,6 +36,9 @@ keys = [{keys}]
 [create]
 right = true
 
+[run]
+brakes = {{ first = false }}
+
 [fields]
 {fields}
 """

@@ -29,7 +29,7 @@ from koppel.store.vault import Vault
 KEY = bytes(range(32))
 SYSTEMS = {entry.name: entry for entry in entry_points(group="koppel.systems")}
 FLOW = (files("koppel.systems.exact") / "flows" / "kvk-exact.toml").read_text("utf-8")
-FREELY = ("creates", "share", "vanished")
+FREELY = ("creates", "share", "vanished", "first")
 
 
 DEAD: list[Any] = []  # what a killed process left behind is never resumed, so it must not be collected either

@@ -602,7 +602,7 @@ def test_what_was_archived_is_no_pair_any_more_and_is_archived_once(desk: Any) -
     assert [entry.kind for entry in desk.trail()][-1] == "archived"
 
 
-FREELY = ("creates", "share", "vanished")
+FREELY = ("creates", "share", "vanished", "first")
 
 
 def archives(desk: Any) -> None:

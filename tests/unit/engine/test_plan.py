@@ -33,8 +33,8 @@ def test_a_plan_survives_its_file_and_is_canonical(desk: Any) -> None:
 def test_two_plans_of_one_state_are_alike_but_for_their_time(desk: Any) -> None:
     desk.take()
     one, two = desk.plan(), desk.plan()
-    assert encode(msgspec.structs.replace(one, made_at=0.0, look_ups=())) == encode(
-        msgspec.structs.replace(two, made_at=0.0, look_ups=())
+    assert encode(msgspec.structs.replace(one, made_at=0.0, look_ups=(), quotas=())) == encode(
+        msgspec.structs.replace(two, made_at=0.0, look_ups=(), quotas=())
     )
 
 

@@ -166,7 +166,9 @@ def test_every_field_that_can_be_mapped_has_a_dutch_name():
 
 
 def test_a_flow_without_schedule_keys_or_brakes_says_so():
-    text = re.sub(r"(?s)\[run\].*", "[run]\nbrakes = { creates = false, deletes = false, share = false }\n", TEXT)
+    text = re.sub(
+        r"(?s)\[run\].*", "[run]\nbrakes = { creates = false, deletes = false, share = false, first = false }\n", TEXT
+    )
     text = text.replace('keys = ["kvk", "vat"]\n', "")
     page = document(text=text)[1]
     assert "No brakes are set." in page

@@ -228,3 +228,45 @@ def test_the_document_says_it_in_words(language: Any, sentences: list[str]) -> N
 def test_conditions_are_the_same_struct_as_a_scopes() -> None:
     assert read(TERMS).fields[1].where == (Condition(field="role", is_="prospect"),)
     assert [rule.number for rule in read(TERMS).fields[1].alternatives] == [0, 1, 2]
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+PAPERS = Can(create=True, update=True, fields=tuple(Field(path=path) for path in ("number", "party", "date")))
+PAPER = """\
+koppel = 1
+id = "x"
+title = "X"
+entity = "invoice"
+left = "shop:invoices"
+right = "books:invoices"
+start = 2026-11-01
+match.keys = ["number"]
+create.right = true
+[fields]
+number = { owner = "left" }
+party = { owner = "left" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("", "", None),
+        ("start = 2026-11-01\n", "", "no-start"),
+        ('party = { owner = "left" }\n', "", "party-not-compared"),
+    ],
+)
+def test_a_flow_of_documents_begins_at_a_day_and_compares_the_party(old: str, new: str, code: str | None) -> None:
+    flow, problems = read_flow(PAPER.replace(old, new), file="x.toml")
+    assert flow is not None, problems
+    found = check_flow(flow, left=PAPERS, right=PAPERS, positions=locate(PAPER, file="x.toml"))
+    assert [(p.code, p.severity) for p in found] == ([(code, "warning")] if code else [])
+
+
+def test_a_start_where_nothing_has_a_date_is_said() -> None:
+    text = HEAD.replace('right = "books', 'start = 2026-11-01\nright = "books')
+    flow, problems = read_flow(text, file="x.toml")
+    assert flow is not None, problems
+    found = check_flow(flow, left=FIRMS, right=BOOKS, positions=locate(text, file="x.toml"))
+    assert [(p.code, p.line) for p in found] == [("unused-start", 6)]

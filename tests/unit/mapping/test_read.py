@@ -119,7 +119,7 @@ def test_the_sample_is_taken_whole():
         "right:Status",
     ]
     assert flow.tables == {"legal_forms": {"BV": "Besloten vennootschap"}}
-    assert flow.run.brakes == Brakes(200, 0, 0.2, Money(Decimal("10000.00"), "EUR"))
+    assert flow.run.brakes == Brakes(200, 0, 0.2, Money(Decimal("10000.00"), "EUR"), first=True)
     assert flow.run.refresh == 30 * 86_400
 
 
@@ -167,11 +167,11 @@ name = {{ owner = "left" }}
 
 def test_a_brake_can_be_taken_off_with_false():
     text = f'{HEAD}[fields]\nname = {{ owner = "left" }}\n[run]\nbrakes = {{ creates = false, share = false, deletes = 5 }}\n'
-    assert flow_of(text).run.brakes == Brakes(creates=None, deletes=5, share=None, money=None)
+    assert flow_of(text).run.brakes == Brakes(creates=None, deletes=5, share=None, money=None, first=True)
 
 
 def test_the_brakes_are_on_when_nobody_writes_them():
-    assert flow_of(f'{HEAD}[fields]\nname = {{ owner = "left" }}\n').run.brakes == Brakes(200, 0, 0.2, None)
+    assert flow_of(f'{HEAD}[fields]\nname = {{ owner = "left" }}\n').run.brakes == Brakes(200, 0, 0.2, None, first=True)
 
 
 def test_a_customers_own_transform_is_known_when_it_is_handed_in():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from koppel.formats import InvalidNumber, kvk
-from koppel.model.can import Can, Field
+from koppel.model.can import Can, Field, Price
 from koppel.model.problem import Problem, UsageError
 from koppel.systems.kvkbase import codec, wire
 from koppel.systems.kvkbase.auth import AUTH
@@ -191,7 +191,8 @@ _HIT_FIELDS = (
     _read_only("address", "address", "city", note="the city only"),
 )
 
-# Prices are in tokens (facts.toml, help.md), what a token costs is the plan's: no euros are stated.
+# Prices are in tokens (facts.toml, help.md); what a token costs is the customer's plan, so no euros are stated.
+PRICE_LIST = "KVKBase's own pages, unverified; what a token costs is your plan's"
 COMPANIES = Resource(
     name="companies",
     entity="company",
@@ -202,6 +203,10 @@ COMPANIES = Resource(
         parallel=4,
         never_skips="unlisted",
         probe="none",
+        prices=(
+            Price(call="lookup", euros="0", source=PRICE_LIST, tokens=1),
+            Price(call="lookup_enriched", euros="0", source=PRICE_LIST, tokens=5),
+        ),
         gap="KVKBase tells nothing by itself: what changed is seen when a number is asked again.",
         fields=_FIELDS,
     ),
@@ -218,6 +223,7 @@ SEARCH = Resource(
         parallel=2,
         never_skips="unlisted",
         probe="none",
+        prices=(Price(call="search", euros="0", source=PRICE_LIST, tokens=1),),
         gap=f"At most {PAGE_SIZE} results; a longer list is no answer.",
         fields=_HIT_FIELDS,
     ),

@@ -38,7 +38,7 @@ kvk = { owner = "left" }
 name = { owner = "left" }
 phone = { owner = "newest" }
 [run]
-brakes = { creates = false, deletes = false, share = false }
+brakes = { creates = false, deletes = false, share = false, first = false }
 """
 LATER = 600.0
 
@@ -87,6 +87,10 @@ class TwoWay:
 
     def plan(self, **options: Any) -> Plan:
         return asyncio.run(engine.plan_flow(self.ports, self.flow, Options(**options)))
+
+    @staticmethod
+    def run(coroutine: Any) -> Any:
+        return asyncio.run(coroutine)
 
     def settled(self) -> TwoWay:
         for _ in range(4):

@@ -48,12 +48,12 @@ def test_an_unresolved_difference_is_not_decided_by_a_later_edit_of_another_fiel
 
 def test_the_value_that_stood_first_loses_also_when_its_record_was_touched_last(two_way: Any, flow_text: str) -> None:
     """A brake held the first run; by the next one the left record has a newer stamp, but an older phone."""
-    held = """brakes = { creates = false, deletes = false, share = false }"""
+    held = """brakes = { creates = false, deletes = false, share = false, first = false }"""
     desk = two_way()
     left, right = linked(desk)
     others = [desk.pair(nr=f"4219{n:04}", title=f"Firma {n}", tel=f"02055{n:05}") for n in range(12)]
     desk.settled()
-    desk.rewrite(flow_text.replace(held, "brakes = { share = 0.1 }"))
+    desk.rewrite(flow_text.replace(held, "brakes = { share = 0.1, first = false }"))
     desk.sync()
     desk.at_ledger(left, tel="0202222222")
     for native, _ in others:

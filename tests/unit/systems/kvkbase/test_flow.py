@@ -21,7 +21,7 @@ from koppel.store.vault import Vault
 
 SYSTEMS = {entry.name: entry for entry in entry_points(group="koppel.systems")}
 TEXT = (files("koppel.systems.exact") / "flows" / "kvk-exact.toml").read_text("utf-8")
-FREELY = Options(override=("creates", "share", "vanished"))
+FREELY = Options(override=("creates", "share", "vanished", "first"))
 
 
 class Office:
