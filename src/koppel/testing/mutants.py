@@ -103,7 +103,7 @@ async def _no_probe(ports: Any, _sender: Any, frame_: Any, hand_run: tuple[int, 
 
 _mutant(
     "intent not stored", 2, "the call leaves before its intent is committed",
-    (settle, "open_operations", _instead(lambda *_given: None)), (intents, "close", _instead(lambda _db, ops: len(list(ops)))),
+    (settle, "open_operations", _instead(lambda *_given: None)), (intents, "close", _instead(lambda _db, ops, **_more: len(list(ops)))),
 )  # fmt: skip
 _mutant("blind repeat", 2, "what is in doubt is done again without asking", (recover, "_probe", _instead(_no_probe)))
 _mutant(
@@ -214,7 +214,7 @@ def _gone_when_not_listed(original: Any) -> Any:
     return store
 
 
-_PAGES = {"ledger_pages": ("left", "customers"), "till_pages": ("right", "shops")}
+_PAGES = {"ledger_pages": "customers", "till_pages": "shops"}  # the resource a reading function lists
 
 
 def _cursor_first(original: Any) -> Any:
@@ -222,7 +222,7 @@ def _cursor_first(original: Any) -> Any:
         name = exchange.gi_code.co_name
         page = await original(self, connection, exchange)
         if isinstance(page, Page) and name in _PAGES and not page.restart:
-            stream = await self.ports.store.tx(streams.ensure, *_PAGES[name])
+            stream = await self.ports.store.tx(streams.ensure, connection.name, _PAGES[name])
             await self.ports.store.tx(
                 streams.move_cursor,
                 stream.id,
