@@ -62,6 +62,7 @@ class Verdict:
         self._budgets()
         self._deletions()
         self._no_fights()
+        self.world.undoing.judge()
         self._silent()
 
     def fail(self, law: int, text: str) -> None:
@@ -284,7 +285,8 @@ class Verdict:
         for server in self.servers:
             elsewhere = any(name != server.name for name, _ in self.deleted)
             for row in server.rows.values():
-                if row.get("archived") and not elsewhere:
+                undone = self.world.undoing.archived(server.name, str(row["id"])) if row.get("archived") else False
+                if row.get("archived") and not elsewhere and not undone:
                     self.fail(7, f"{server.name} {row['id']} was archived and nobody had deleted anything")
 
     def _no_fights(self) -> None:

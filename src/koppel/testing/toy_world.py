@@ -19,7 +19,8 @@ from koppel.systems.spi import Request, Response
 from koppel.testing import toys
 from koppel.testing.toy_people import People
 from koppel.testing.toy_servers import LedgerServer, Server, TillServer
-from koppel.testing.worlds import World
+from koppel.testing.undo_person import UndoPerson
+from koppel.testing.worlds import Slot, World
 
 SIDES: tuple[SideName, SideName] = ("left", "right")
 
@@ -70,6 +71,7 @@ class ToyWorld(World):
         """Once all places stand: people come to work there, and the wire is listened to."""
         self.wire.served = self._served
         self.wire.meddle = self._meddle
+        self.undoing = UndoPerson(self)
         self.people = People(self.seed, self.rnd, self.mischief, [place.server for place in self.places], self._named)
 
     # --- who is where -------------------------------------------------------------------------------------------------
@@ -121,6 +123,10 @@ class ToyWorld(World):
             for side in SIDES:
                 if self.at(flow, side).server is server:
                     self.keeper.run(due.add, flow.id, [Due(side, native, "webhook")], at=self.clock.now())
+
+    async def after_run(self, flow: Flow, slot: Slot) -> None:
+        """Perhaps somebody takes one back."""
+        await self.undoing.after_run(flow, slot)
 
     def between(self, plan: Plan) -> None:
         """Somebody edits the very field that the plan is about to write."""

@@ -308,15 +308,17 @@ class World:
                 await self._plan_then_apply(flow, slot)
             else:
                 await self.run(flow, slot)
+            await self.after_run(flow, slot)
 
     async def run(self, flow: Flow, slot: Slot, **options: Any) -> Result | None:
         """One run of a flow in the slot's process."""
         self.runs += 1
         how, what = await slot.do(lambda ports: sync_flow(ports, flow, Options(**options)))
-        self.last[flow.id] = result = await self._after(how, what, slot)
+        self.last[flow.id] = result = await self.heard(how, what, slot)
         return result
 
-    async def _after(self, how: str, what: Any, slot: Slot) -> Result | None:
+    async def heard(self, how: str, what: Any, slot: Slot) -> Result | None:
+        """What a process answered, if it lived: its result. Whoever must sign in again does; whatever else is raised is our bug."""
         if how == "done":
             self.results.append(what)
             return what
@@ -332,7 +334,7 @@ class World:
     async def _plan_then_apply(self, flow: Flow, slot: Slot) -> None:
         how, plan = await slot.do(lambda ports: plan_flow(ports, flow))
         if how != "done":
-            await self._after(how, plan, slot)
+            await self.heard(how, plan, slot)
             return
         self.between(plan)
         await asyncio.sleep(self.rnd.uniform(30, 600))
@@ -341,7 +343,7 @@ class World:
             began = self.clock.now()
             how, what = await slot.do(lambda ports: apply_plan(ports, flow, plan))
             self.applied.append((began, self.clock.now(), plan))
-            await self._after(how, what, slot)
+            await self.heard(how, what, slot)
 
     async def _people(self) -> None:
         while not self.over:
@@ -437,6 +439,9 @@ class World:
         return WorldReport(
             self.seed, self.kind, tuple(self.failures), self.keeper.run(trail.head).hash, self.runs, self.wire.calls, self.edits, self.kills, written, redundant, tuple(sorted(self.mischief.on))
         )  # fmt: skip
+
+    async def after_run(self, flow: Flow, slot: Slot) -> None:
+        """What people do with a run that has ended."""
 
     def between(self, plan: Plan) -> None:
         """What people do to the records of a stored plan before it is applied."""
