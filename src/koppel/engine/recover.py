@@ -24,6 +24,8 @@ from koppel.store import due, intents, work
 from koppel.store.due import Due
 from koppel.store.intents import Intent
 from koppel.store.sql import Db
+from koppel.sync.steps import Step
+from koppel.sync.undo import refused, undoes
 from koppel.systems.spi import CannotTell, Found, Landed, NotLanded, Operation, Receipt, Trace
 
 REFUSED_WAIT = (
@@ -167,18 +169,26 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
         result.parked += 1
         return
     if isinstance(trace, NotLanded):
-        intents.close(db, [intent.op])
-        result.dropped += 1
+        _drop(db, frame, hand, intent, planned.step, result)
     elif intent.kind == "create" or _moved(db, frame, planned, trace, hand.at):
         overwritten = msgspec.convert(intent.body.get("overwritten") or {}, dict[str, Json])
         receipt = Receipt(intent.op, "done", trace.native, trace.item, before=overwritten)
         settle.settle_receipt(db, frame, hand, planned, receipt, probed=True)
         result.landed += 1
     else:  # an update that shows what was there before: it did not happen; decided again, it is idempotent
-        intents.close(db, [intent.op])
-        result.dropped += 1
+        _drop(db, frame, hand, intent, planned.step, result)
     work.close(db, [item.id for item in doubts], by=hand.actor, at=hand.at)
     due.add(db, frame.flow.id, [anchor], at=hand.at)
+
+
+def _drop(db: Db, frame: Frame, hand: Hand, intent: Intent, step: Step, result: Recovered) -> None:
+    """It did not happen, or it does not show that it did: its record is decided anew. A step of an undo is decided by nobody
+    but its own plan, so it is asked about."""
+    intents.close(db, [intent.op])
+    result.dropped += 1
+    run = undoes(step)
+    for question in refused(run, step, "its answer was lost, and it does not show that it was done") if run else ():
+        settle.settle_quietly(db, frame, hand, question)
 
 
 def _moved(db: Db, frame: Frame, planned: Planned, trace: Landed, at: float) -> bool:

@@ -27,7 +27,7 @@ from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.newest import remembered
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Side, Step, View
-from koppel.sync.undo import CODES, MARK
+from koppel.sync.undo import CODES, MARK, asked_again
 from koppel.systems.spi import Item, Receipt
 
 UNLINKED = "unlinked"  # the standing decision about a record whose counterpart was removed
@@ -618,6 +618,7 @@ def _settle_done(
     if receipt.item is not None and receipt.item.version:
         extra["receipt"] = receipt.item.version
     entry = record(db, frame, hand, kind, done, subject=subject, op=receipt.op, extra=extra)
+    _done_after_all(db, frame, hand, step)
     if step.kind == "archive":  # its counterpart is gone and it is out of use: there is no pair any more
         _part(db, frame, left, right, subject)
         if step.field == MARK:
@@ -661,6 +662,15 @@ def _settle_done(
     ):  # not seen to have arrived: looked at when it must show at the latest
         shows_by = hand.at + frame.resources[step.side].can.settles_after + 1.0
         keep_due(db, frame, hand, "left", left, "read back", not_before=shows_by)
+
+
+def _done_after_all(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
+    """What was asked about a step of an undo when its answer was lost is answered by doing it."""
+    questions = asked_again(step)
+    if questions:
+        items = work.about(db, frame.flow.id, anchor_side(step), [anchor_of(step)])
+        over = [i.id for i in items if i.code.startswith(CODES) and i.state == "open" and i.field in questions]
+        work.close(db, over, by=hand.actor, at=hand.at)
 
 
 def _shown_by_source(step: Step, key: str, value: Json) -> Json:

@@ -8,6 +8,7 @@ unlinked is linked again. The pair's base takes the two sides as they then are, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import msgspec
@@ -29,6 +30,7 @@ FIELD, CREATED, RESTORED, DECIDED, DOCUMENT, BY_HAND = (
     f"{CODES}{what}" for what in ("field", "created", "restored", "decided", "document", "by_hand")
 )
 BEFORE, ARCHIVE, DONE, LEAVE = "before", "archive", "done", "leave"
+_REASON = re.compile(r"undo of run (\d+)(?:;|$)")
 _BY_HAND_CHOICES: tuple[dict[str, Json], ...] = ({"answer": DONE}, {"answer": LEAVE})
 
 
@@ -426,6 +428,19 @@ def refused(run: int, step: Step, why: str) -> list[Step]:
         )
         for key, value in step.values.items()
     ]
+
+
+def undoes(step: Step) -> int | None:
+    """The run that a step of an undo's plan takes back; None for every other step, also for one that a person's answer asks for:
+    that is decided anew until it is carried out."""
+    found = next((said for why in step.because.values() if (said := _REASON.match(why))), None)
+    return int(found[1]) if found else None
+
+
+def asked_again(step: Step) -> set[str]:
+    """The fields of the questions that `refused` asks about a step: doing it answers them."""
+    run = undoes(step)
+    return {f"{MARK} {run}"} | {f"{MARK} {run} {step.side} {key}" for key in step.values} if run else set()
 
 
 def without(steps: list[Step], keys: set[tuple[str | None, str | None, str]]) -> list[Step]:
