@@ -133,9 +133,11 @@ class UndoPerson:
             return None
         server = next(s for s in self.world.servers() if s.name == taken.system)
         for w in server.written:
-            run = did[w.ref].run or 0 if w.ref in did else 0
-            if (w.native, w.word) == (taken.native, taken.word) and run > taken.run and w.value == taken.value:
-                return run
+            wrote = did.get(w.ref)
+            if wrote is None or wrote.run is None or (wrote.data or {}).get("flow") != taken.flow:
+                continue
+            if (w.native, w.word) == (taken.native, taken.word) and wrote.run > taken.run and w.value == taken.value:
+                return wrote.run
         return None
 
     def _decided(self, taken: TakenBack) -> bool:
