@@ -46,7 +46,7 @@ T = TypeVar("T")
 class Go(msgspec.Struct):
     """Flows that run together: which streams and records were read, which look-ups got no answer, and which flows ran."""
 
-    read: set[str] = msgspec.field(default_factory=set[str])
+    read: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     unanswered: dict[Ref, Problem] = msgspec.field(default_factory=dict[Ref, Problem])
     ran: set[str] = msgspec.field(default_factory=set[str])
 

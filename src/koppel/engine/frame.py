@@ -114,10 +114,16 @@ def seen_of(db: Db, frame: Frame, side: SideName, natives: Iterable[str]) -> dic
 
 
 def refresh(ports: Ports, frame: Frame) -> None:
-    """Read the streams' rows and the clock again: after pages were taken in, before deciding."""
+    """Read the streams' rows again: after pages were taken in, before deciding."""
     for side in ("left", "right"):
         frame.streams[side] = ports.store.run(streams.get, frame.streams[side].id)
-    visible = replace(frame.policy.visible, as_of=ports.clock.now())
+
+
+def read_since(frame: Frame, side: SideName, began: float) -> None:
+    """Note when reading a side began: what should show by then is judged by that instant. The reading may have waited for an
+    allowance, and shown what was there before it."""
+    visible = frame.policy.visible
+    visible = replace(visible, left_read=began) if side == "left" else replace(visible, right_read=began)
     frame.policy = replace(frame.policy, visible=visible)
 
 

@@ -14,7 +14,7 @@ from koppel.engine import caching, enrich, proposals, quota, references, undone,
 from koppel.engine import plan as plans
 from koppel.engine.answers import asked_anew
 from koppel.engine.fetch import fetch, follow_signals, look_up
-from koppel.engine.frame import Frame, Loader, make_frame, refresh, taking_part
+from koppel.engine.frame import Frame, Loader, make_frame, read_since, refresh, taking_part
 from koppel.engine.named import named_by_right
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Connection, Ports
@@ -102,31 +102,36 @@ class Pass:
         for side in ("left", "right"):
             connection, resource = self.frame.connections[side], self.frame.resources[side]
             stream = f"{connection.name}:{resource.name}"
+            read_since(self.frame, side, self.ports.clock.now())
             if side not in due.sides and self.ports.read is not None and stream in self.ports.read:
+                read_since(self.frame, side, self.ports.read[stream])
                 continue  # a flow that runs together with this one has read it
             if not resource.can.list:
                 await self.ports.store.tx(caching.follow, connection, resource, self.ports.clock.now())
+                began = self.ports.clock.now()
                 self.streams_read += await follow_signals(self.ports, self.sender, connection, resource)
-                self._note_read(stream)
+                self._note_read(stream, began)
             if not resource.can.list or (self.options.light and self.frame.streams[side].complete_at is None):
                 continue
             if side in due.sides:
                 self.ports.tell(f"{stream}: reading all of it ({due.why})")
+            began = self.ports.clock.now()
             await fetch(self.ports, self.sender, connection, resource, whole=side in due.sides)
             self.streams_read += 2 if resource.tombstones else 1
-            self._note_read(stream)
+            self._note_read(stream, began)
         await whole.done(self.ports, self.frame, due)
         self.read_whole = due
         refresh(self.ports, self.frame)
 
-    def _note_read(self, what: str) -> None:
-        """For flows that run together with this one: a stream was read, or a record of it looked up."""
+    def _note_read(self, what: str, began: float) -> None:
+        """For flows that run together with this one: a stream was read, or a record of it looked up, and since when."""
         if self.ports.read is not None:
-            self.ports.read.add(what)
+            self.ports.read[what] = began
 
     async def read_again(self, sides: set[SideName]) -> None:
         """Poll the streams written to, once: what is seen becomes the target's form of the base."""
         for side in sorted(sides):
+            read_since(self.frame, side, self.ports.clock.now())
             if self.frame.listable(side) and not (self.options.light and self.frame.streams[side].complete_at is None):
                 await fetch(
                     self.ports, self.sender, self.frame.connections[side], self.frame.resources[side], tombstones=False
@@ -211,7 +216,7 @@ class Pass:
 
     def _not_yet_asked(self, natives: list[str]) -> list[str]:
         """Of left records to look up anew those that another flow of the same go has not looked up already."""
-        read, stream = self.ports.read or set(), self.frame.streams["left"].name
+        read, stream = self.ports.read or {}, self.frame.streams["left"].name
         return [native for native in natives if f"{stream}:{native}" not in read]
 
     async def _edited(self) -> None:
@@ -291,10 +296,11 @@ class Pass:
         wanted = [n for n in wanted if n not in self.frame.unfound]
         if not wanted:
             return
+        began = self.ports.clock.now()
         answers = await look_up(self.ports, self.sender, connection, resource, "native", wanted)
         unknown = {value: answer.problem for value, answer in answers.items() if isinstance(answer, Unknown)}
         for value in answers.keys() - unknown.keys():
-            self._note_read(f"{self.frame.streams['left'].name}:{value}")
+            self._note_read(f"{self.frame.streams['left'].name}:{value}", began)
         self.frame.unfound |= unknown
         shared |= {self.frame.ref("left", value): problem for value, problem in unknown.items()}
         self.absent_problems = {

@@ -84,7 +84,7 @@ class Ports:
     patience: float = 900.0
     interactive: bool = False
     held: set[str] = field(default_factory=set[str])  # leases this process holds: one name, one holder at a time
-    read: set[str] | None = None  # streams and records read by flows run together; None: runs by itself
+    read: dict[str, float] | None = None  # what flows run together have read, and since when; None: runs by itself
     unanswered: dict[Ref, Problem] | None = None  # look-ups of flows run together that got no answer, and why
     tell: Callable[[str], None] = lambda _text: None
     stopping: Callable[[], bool] = lambda: False  # whether this process was asked to end: no new page or chunk is begun

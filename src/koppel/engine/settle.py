@@ -761,12 +761,19 @@ def _still_on_their_way(db: Db, frame: Frame, hand: Hand, lefts: Sequence[str]) 
     """Values written and not yet seen are read back at their time, also when the record was looked at before it."""
     lags = {side: resource.can.settles_after + 1.0 for side, resource in frame.resources.items()}
     for (left, _), stored in flows.bases_of(db, frame.flow.id, left=lefts).items():
-        on_their_way = (("left", stored.base.written_left), ("right", stored.base.written_right))
-        shows_by = max((w.at + lags[side] for side, written in on_their_way for w in written.values()), default=0.0)
-        if shows_by > min(
-            hand.at, frame.policy.visible.as_of
-        ):  # by the instant it was decided on, not the one it is settled at
-            due.add(db, frame.flow.id, [Due("left", left, "read back")], at=hand.at, not_before=shows_by)
+        on_their_way: tuple[tuple[SideName, dict[str, Written]], ...] = (
+            ("left", stored.base.written_left),
+            ("right", stored.base.written_right),
+        )
+        # By the instant at which reading that side began: what was decided on may be as old as that.
+        later = [
+            shows_by
+            for side, written in on_their_way
+            for w in written.values()
+            if (shows_by := w.at + lags[side]) > min(hand.at, frame.policy.visible.read(side))
+        ]
+        if later:
+            due.add(db, frame.flow.id, [Due("left", left, "read back")], at=hand.at, not_before=max(later))
 
 
 def _stands(item: work.Item, *, outside: bool) -> bool:

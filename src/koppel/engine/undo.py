@@ -7,7 +7,6 @@ what was carried out is known by its operation ids, what moved since is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 
@@ -56,9 +55,7 @@ async def planned_now(work_: Pass, run: int) -> Plan:
     ports, frame = work_.ports, work_.frame
     done = await ports.store.tx(done_by, frame, run)
     await _look_up(work_, done)
-    # What shows is judged by the instant before reading: reading may have waited its turn, and seen what was there before.
-    visible = replace(frame.policy.visible, as_of=work_.looked_at)
-    steps = await ports.store.tx(_steps, frame, replace(frame.policy, visible=visible), done)
+    steps = await ports.store.tx(_steps, frame, frame.policy, done)
     planned = await work_.lower(steps)
     known: dict[SideName, int] = {
         side: await ports.store.tx(observations.population, frame.streams[side].id) for side in SIDES

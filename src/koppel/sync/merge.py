@@ -67,15 +67,24 @@ class Now:
 
 @dataclass(frozen=True, kw_only=True)
 class Visible:
-    """When writes can be seen: the instant of this decision, and per side how long a write may take to show (seconds)."""
+    """When writes can be seen: the instant at which reading a side began, and per side how long a write may take to show
+    (seconds). What was read may be as old as that, however long the reading waited its turn; `as_of` holds where a side's own
+    instant is not given."""
 
     as_of: float = 0.0
     left: float = 0.0
     right: float = 0.0
+    left_read: float | None = None
+    right_read: float | None = None
+
+    def read(self, side: SideName) -> float:
+        """When reading that side began."""
+        began = self.left_read if side == "left" else self.right_read
+        return self.as_of if began is None else began
 
     def due(self, side: SideName, written: Written) -> bool:
         """Whether a write of that side should show by now."""
-        return self.as_of - written.at > (self.left if side == "left" else self.right)
+        return self.read(side) - written.at > (self.left if side == "left" else self.right)
 
 
 def merge(shapes: dict[str, Shape], now: dict[str, Now], base: Base | None, *, visible: Visible = Visible()) -> Merged:

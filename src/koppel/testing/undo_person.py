@@ -10,12 +10,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from koppel.engine.flow import Options, Result, apply_plan
 from koppel.engine.plan import Plan
 from koppel.engine.undo import plan_undo
 from koppel.mapping.flow import Flow
+from koppel.model.problem import UsageError
 from koppel.model.values import Json
 from koppel.store import runs, trail, work
 from koppel.sync.undo import CREATED
@@ -59,7 +60,7 @@ class UndoPerson:
         run = self.rnd.choice(recent)
         how, plan = await slot.do(lambda ports: plan_undo(ports, flow, run.id, Options(actor="person")))
         if how != "done":
-            await self.world.heard(how, plan, slot)
+            await self._heard(how, plan, slot)
             return
         await asyncio.sleep(self.rnd.uniform(1, 400))
         self.plans.append(plan)
@@ -72,11 +73,16 @@ class UndoPerson:
             began = self.world.clock.now()
             how, what = await slot.do(lambda ports: apply_plan(ports, flow, plan, Options(actor="person")))
             self.world.applied.append((began, self.world.clock.now(), plan))
-            result = await self.world.heard(how, what, slot)
+            result = await self._heard(how, what, slot)
             if result is not None and result.state == "done" and not (result.moved and self.rnd.random() < 0.5):
                 return result
             await asyncio.sleep(self.rnd.uniform(5, 300))
         return None
+
+    async def _heard(self, how: str, what: Any, slot: Slot) -> Result | None:
+        if isinstance(what, UsageError):
+            return None  # with the power went the run itself: there is nothing to take back
+        return await self.world.heard(how, what, slot)
 
     async def _once_more(self, flow: Flow, plan: Plan, slot: Slot) -> None:
         """The same plan again: what it did is known by its operation ids."""
