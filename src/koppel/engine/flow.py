@@ -23,12 +23,12 @@ from koppel.engine.ports import Ports
 from koppel.engine.privacy import refuse_left_out
 from koppel.engine.recover import Recovered, recover
 from koppel.engine.references import Wanted
-from koppel.engine.settle import UNLINKED, Hand, anchor_of, anchor_side, keep_stamps, settle_views
+from koppel.engine.settle import Hand, anchor_of, anchor_side, keep_stamps, settle_views
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import KoppelError, RetryLater, UsageError
 from koppel.model.values import Json
-from koppel.store import due, flows, intents, runs, subjects, work
+from koppel.store import due, flows, intents, runs, standing, subjects
 from koppel.store.due import Due
 from koppel.store.flows import Position
 from koppel.store.sql import Db
@@ -467,5 +467,4 @@ async def take(ports: Ports, flow: Flow, natives: Sequence[str], *, why: str = "
 
 def _take(db: Db, flow: str, natives: Sequence[str], why: str, at: float) -> None:
     due.add(db, flow, [Due("left", native, why) for native in natives], at=at)
-    apart = [item.id for item in work.about(db, flow, "left", natives) if item.code == UNLINKED]
-    work.close(db, apart, by="taken in anew", at=at)
+    standing.lift(db, flow, "left", natives, by="taken in anew", at=at)

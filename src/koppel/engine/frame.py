@@ -24,7 +24,7 @@ from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
 from koppel.model.versions import FACTS
-from koppel.store import flows, intents, observations, streams, subjects, suppression, work
+from koppel.store import flows, intents, observations, standing, streams, subjects, suppression, work
 from koppel.store.due import Due
 from koppel.store.observations import Observation
 from koppel.store.sql import Db, as_list
@@ -81,15 +81,17 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
     others: set[tuple[SideName, str]] = {
         (side, part.on(side)) for parts in named.values() for part in parts for side in connections
     }
+    between: dict[SideName, Stream] = {
+        "left": ports.store.run(streams.ensure, left[0].name, left[1].name),
+        "right": ports.store.run(streams.ensure, right[0].name, right[1].name),
+    }
+    ports.store.run(standing.between, flow.id, between["left"].id, between["right"].id)
     return Frame(
         flow=flow,
         policy=Policy(flow=flow, shapes=made, visible=settle, archives=archives),
         connections=connections,
         resources={"left": left[1], "right": right[1]},
-        streams={
-            "left": ports.store.run(streams.ensure, left[0].name, left[1].name),
-            "right": ports.store.run(streams.ensure, right[0].name, right[1].name),
-        },
+        streams=between,
         transforms=transforms,
         sources=ports.connections,
         rules={rule.key: rule for rule in flow.fields},
@@ -368,6 +370,12 @@ class Loader:
         found: dict[str, list[work.Item]] = {}
         for item in work.about(self.db, self.frame.flow.id, anchor, natives):
             found.setdefault(item.native, []).append(item)
+        for item in standing.elsewhere(self.db, self.frame.flow.id, anchor, natives):
+            mine = found.setdefault(item.native, [])
+            if not any(
+                i.state == "answered" and not i.field for i in mine
+            ):  # what was decided in this flow comes first
+                mine.append(item)
         return found
 
 

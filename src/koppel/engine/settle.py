@@ -17,7 +17,7 @@ from koppel.mapping.flow import SideName, other
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
 from koppel.model.values import Json
-from koppel.store import apart, due, flows, intents, observations, subjects, trail, work
+from koppel.store import apart, due, flows, intents, observations, standing, subjects, trail, work
 from koppel.store.due import Due
 from koppel.store.flows import StoredBase
 from koppel.store.sql import Db
@@ -30,7 +30,6 @@ from koppel.sync.steps import Side, Step, View
 from koppel.sync.undo import CODES, MARK, asked_again
 from koppel.systems.spi import Item, Receipt
 
-UNLINKED = "unlinked"  # the standing decision about a record whose counterpart was removed
 OUTAGES = frozenset({None, 408, 429, 502, 503, 504})  # statuses that tell of an outage, not of the record
 
 
@@ -436,15 +435,14 @@ def _leave_both_alone(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
     """What an undo took apart is neither linked nor made again by itself, from whichever side it is looked at."""
     for side in ("left", "right"):
         native = step.left if side == "left" else step.right
-        if native and not any(i.code == UNLINKED for i in work.about(db, frame.flow.id, side, [native])):
+        if native and not any(i.code == standing.ALONE for i in work.about(db, frame.flow.id, side, [native])):
             _leave_alone(db, frame, hand, step, side)
 
 
 def _together_again(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
     """An undo put a pair together again: that it is left alone holds no more."""
     for side, native in _halves(step.left, step.right):
-        items = work.about(db, frame.flow.id, side, [native] if native else [])
-        work.close(db, [item.id for item in items if item.code == UNLINKED], by=hand.actor, at=hand.at)
+        standing.lift(db, frame.flow.id, side, [native] if native else [], by=hand.actor, at=hand.at)
 
 
 def _leave_alone(db: Db, frame: Frame, hand: Hand, step: Step, side: SideName) -> None:
@@ -456,7 +454,7 @@ def _leave_alone(db: Db, frame: Frame, hand: Hand, step: Step, side: SideName) -
     body |= {"left": step.left, "right": step.right}
     flow = frame.flow.id
     number = work.put(
-        db, "ask", flow=flow, side=side, native=native, code=UNLINKED, body=body, at=hand.at, run=hand.run
+        db, "ask", flow=flow, side=side, native=native, code=standing.ALONE, body=body, at=hand.at, run=hand.run
     )
     work.answer(db, number, "skip", by=hand.actor, at=hand.at)
 
@@ -623,6 +621,8 @@ def _settle_done(
         _part(db, frame, left, right, subject)
         if step.field == MARK:
             _leave_both_alone(db, frame, hand, done)
+        else:  # a system that goes on listing it, out of use, is no reason to make its counterpart again
+            _leave_alone(db, frame, hand, done, step.side)
         return
     if subject is None:
         return

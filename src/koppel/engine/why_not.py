@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 from koppel.engine.frame import Frame, Loader, seen_of
 from koppel.engine.reasons import Reason
-from koppel.engine.settle import UNLINKED
 from koppel.engine.why_field import FieldNow, fields_now
 from koppel.mapping.conditions import fields_named, unmet, wanted
 from koppel.mapping.flow import SideName, other
 from koppel.mapping.paths import look_up
 from koppel.mapping.project import match_values
 from koppel.model.values import Json
-from koppel.store import due, flows, intents, observations, runs, subjects, suppression, work
+from koppel.store import due, flows, intents, observations, runs, standing, subjects, suppression, work
 from koppel.store.observations import Observation
 from koppel.store.sql import Db
+from koppel.store.standing import ALONE
 from koppel.store.work import Item
 from koppel.sync.decide import decide
 from koppel.sync.steps import Need, Step, View
@@ -94,6 +94,7 @@ def _left_out(db: Db, frame: Frame, side: SideName, native: str) -> Reason | Non
 def _items(db: Db, frame: Frame, side: SideName, native: str, views: list[View]) -> list[Item]:
     """Open and answered items about the record, on whichever side they hang."""
     found = {item.id: item for item in work.about(db, frame.flow.id, side, [native])}
+    found |= {item.id: item for item in standing.elsewhere(db, frame.flow.id, side, [native])}
     for view in views:
         found |= {i.id: i for i in work.about(db, frame.flow.id, view.anchor, [view.own.native])}
         if view.anchor == side:
@@ -121,7 +122,7 @@ def _about(frame: Frame, item: Item) -> Reason | None:
         return _item_reason(frame, item)
     by = f"{item.closed_by} decided" if item.closed_by else "decided"
     details: dict[str, Json] = {"number": item.id, "answer": item.answer}
-    if item.code == UNLINKED:
+    if item.code == ALONE:
         text = str(item.body.get("text", ""))
         return Reason(item.closed_at, text, code="left_alone", flow=frame.flow.id, details=details)
     if item.answer == "skip" and item.field == "":

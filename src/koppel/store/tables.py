@@ -127,6 +127,8 @@ bases = _table(
 
 scans = _table("scans", _big("stream", pk=True), _time("begun"), rowid=False)
 
+flow_ends = _table("flow_ends", _text("flow", pk=True), _big("left_stream"), _big("right_stream"), rowid=False)
+
 reconciled = _table(
     "reconciled", _text("flow", pk=True), _time("at", null=True), _big("wanted", default="0"), rowid=False
 )

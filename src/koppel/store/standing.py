@@ -1,0 +1,77 @@
+"""Standing decisions that a record gets no counterpart: what was taken apart and is left alone, what a person left out.
+
+They are answers on the work list of the flow they were made in, and hold for every flow between the same two streams,
+whichever way it faces: which records are one thing belongs to the records, not to a flow. (That two records are *not* one thing
+is `koppel.store.apart`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from koppel.mapping.flow import SideName, other
+from koppel.store import due, work
+from koppel.store.due import Due
+from koppel.store.sql import Db
+from koppel.store.work import Item
+
+ALONE = "unlinked"  # the code of the decision about a record whose counterpart was removed, or undone
+OF_ONE_FLOW = frozenset({"outside"})  # questions about a flow's own scope: another flow may well take the record
+
+
+class Fellow(NamedTuple):
+    """Another flow between the same two streams; `turned`: it calls left what this one calls right."""
+
+    flow: str
+    turned: bool
+
+    def side(self, side: SideName) -> SideName:
+        """What it calls that side."""
+        return other(side) if self.turned else side
+
+
+def between(db: Db, flow: str, left: int, right: int) -> None:
+    """Note which two streams a flow is between."""
+    if db.one("select left_stream, right_stream from flow_ends where flow = :f", f=flow) != (left, right):
+        db.run(
+            "insert into flow_ends (flow, left_stream, right_stream) values (:f, :l, :r)"
+            " on conflict (flow) do update set left_stream = excluded.left_stream, right_stream = excluded.right_stream",
+            f=flow, l=left, r=right,
+        )  # fmt: skip
+
+
+def fellows(db: Db, flow: str) -> list[Fellow]:
+    """The other flows between the same two streams, by name."""
+    rows = db.rows(
+        "select b.flow, a.left_stream <> b.left_stream from flow_ends a join flow_ends b on b.flow <> a.flow"
+        " and ((b.left_stream = a.left_stream and b.right_stream = a.right_stream)"
+        " or (b.left_stream = a.right_stream and b.right_stream = a.left_stream))"
+        " where a.flow = :f order by b.flow",
+        f=flow,
+    )
+    return [Fellow(row[0], bool(row[1])) for row in rows]
+
+
+def elsewhere(db: Db, flow: str, side: SideName, natives: Iterable[str]) -> list[Item]:
+    """Decisions made in other flows that these records get no counterpart over there."""
+    asked = list(natives)
+    return [
+        item
+        for fellow in (fellows(db, flow) if asked else ())
+        for item in work.about(db, fellow.flow, fellow.side(side), asked)
+        if item.state == "answered" and not item.field and item.answer == "skip" and item.code not in OF_ONE_FLOW
+    ]
+
+
+def lift(db: Db, flow: str, side: SideName, natives: Iterable[str], *, by: str, at: float) -> None:
+    """These records take part again, in every flow between the two streams: who was left alone is looked at anew."""
+    asked = list(natives)
+    lifted: set[str] = set()
+    all_ = (Fellow(flow, turned=False), *fellows(db, flow))
+    for fellow in all_:
+        items = [i for i in work.about(db, fellow.flow, fellow.side(side), asked) if i.code == ALONE]
+        work.close(db, [item.id for item in items], by=by, at=at)
+        lifted |= {item.native for item in items}
+    for fellow in all_[1:]:
+        due.add(db, fellow.flow, [Due(fellow.side(side), native, "taken in") for native in sorted(lifted)], at=at)

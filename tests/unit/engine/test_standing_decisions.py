@@ -1,0 +1,127 @@
+"""A decision that a record gets no counterpart holds for every flow between the same two systems, whichever way it faces."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from koppel.engine import flow as engine
+from koppel.engine.flow import Options, Result
+from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, RunRules
+
+from .two_sides import TwoSides
+
+NUMBER = "42100001"
+ALONG = Flow(
+    id="second", title="second", entity="company", left=Endpoint("left", "customers"), right=Endpoint("right", "shops"),
+    fields=(FieldRule("name", "left", when="create"), FieldRule("kvk", "left", when="create"), FieldRule("employees", "left")),
+    match=Match(keys=("kvk",)), create_left=True, create_right=True, run=RunRules(brakes=Brakes(None, None, None)), digest="1",
+)  # fmt: skip
+FACING = msgspec.structs.replace(ALONG, left=Endpoint("right", "shops"), right=Endpoint("left", "customers"))
+
+
+def run_other(sides: TwoSides, flow: Flow) -> Result:
+    sides.later()
+    return asyncio.run(engine.sync_flow(sides.ports, flow, Options()))
+
+
+def did(result: Result) -> dict[str, int]:
+    kinds = ("create", "update", "archive", "link", "unlink", "ask")
+    return {kind: result.counts[kind] for kind in kinds if result.counts[kind]}
+
+
+def take(sides: TwoSides, native: str) -> None:
+    asyncio.run(engine.take(sides.ports, sides.flow, [native]))
+
+
+@pytest.mark.parametrize("flow", [ALONG, FACING], ids=["the same way", "facing"])
+def test_what_an_undo_took_apart_is_linked_by_no_other_flow(flow: Flow) -> None:
+    sides = TwoSides()
+    sides.both(NUMBER)
+    sides.undo(sides.sync().run)
+    assert did(run_other(sides, flow)) == {}
+    assert sides.sync().counts["link"] == 0
+
+
+@pytest.mark.parametrize("flow", [ALONG, FACING], ids=["the same way", "facing"])
+@pytest.mark.parametrize("numbered", [True, False], ids=["with a number", "without any key"])
+def test_what_an_undo_archived_is_made_again_by_no_other_flow(flow: Flow, numbered: bool) -> None:
+    sides = TwoSides()
+    sides.ledger.add({"title": "Bakker"} | ({"nr": NUMBER} if numbered else {}))
+    sides.undo(sides.sync().run)
+    made = len(sides.till.created)
+    assert did(run_other(sides, flow)) == {}
+    assert len(sides.till.created) == made
+
+
+@pytest.mark.parametrize("flow", [ALONG, FACING], ids=["the same way", "facing"])
+def test_who_was_left_alone_after_a_deletion_is_made_again_by_no_other_flow(flow: Flow) -> None:
+    sides = TwoSides(missing_right="unlink")
+    _, right = sides.both(NUMBER)
+    sides.settled()
+    sides.till.delete(right)
+    assert sides.sync().counts["unlink"] == 1
+    assert did(run_other(sides, flow)) == {}
+    assert sides.till.created == []
+
+
+def test_a_match_question_answered_with_skip_is_not_asked_again_by_another_flow() -> None:
+    sides = TwoSides()
+    sides.both(NUMBER)
+    sides.ledger.add({"title": "Bakker ook", "nr": NUMBER})
+    sides.sync()
+    while sides.asks():
+        sides.answer("skip")
+    sides.settled()
+    assert did(run_other(sides, ALONG)) == {}
+
+
+def test_taken_in_anew_it_takes_part_in_every_flow_again() -> None:
+    sides = TwoSides()
+    left, _ = sides.both(NUMBER)
+    sides.settled(rounds=1)
+    sides.undo(1)
+    assert did(run_other(sides, ALONG)) == {}
+    take(sides, left)
+    assert run_other(sides, ALONG).counts["link"] == 1
+
+
+def test_another_flow_between_other_streams_is_none_of_its_business() -> None:
+    sides = TwoSides()
+    sides.both(NUMBER)
+    sides.undo(sides.sync().run)
+    third: Any = sides.connections["right"]
+    sides.connections["third"] = replace(third, name="third")
+    elsewhere = msgspec.structs.replace(ALONG, right=Endpoint("third", "shops"))
+    assert run_other(sides, elsewhere).counts["link"] == 1
+
+
+# --- an archive under the missing-rule -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flow", [None, ALONG, FACING], ids=["its own flow", "another flow", "a flow facing it"])
+def test_what_was_archived_because_its_counterpart_went_is_not_made_again_over_there(flow: Flow | None) -> None:
+    """Ledger goes on listing what is out of use, and edits of it."""
+    sides = TwoSides(missing_right="archive")
+    left, right = sides.both(NUMBER)
+    sides.settled()
+    sides.till.delete(right)
+    assert sides.sync().counts["archive"] == 1
+    sides.ledger.edit(left, {"tel": "0205559999"})
+    result = sides.sync() if flow is None else run_other(sides, flow)
+    assert did(result) == {}
+    assert sides.till.created == []
+
+
+def test_what_was_archived_can_be_taken_in_anew() -> None:
+    sides = TwoSides(missing_right="archive")
+    left, right = sides.both(NUMBER)
+    sides.settled()
+    sides.till.delete(right)
+    sides.sync()
+    take(sides, left)
+    assert sides.sync().counts["create"] == 1
