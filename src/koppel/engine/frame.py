@@ -24,10 +24,12 @@ from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
 from koppel.model.versions import FACTS
-from koppel.store import flows, intents, observations, standing, streams, subjects, suppression, work
+from koppel.store import flows, intents, observations, streams, subjects, suppression, work
 from koppel.store.due import Due
 from koppel.store.observations import Observation
 from koppel.store.sql import Db, as_list
+from koppel.store.standing import between as is_between
+from koppel.store.standing import elsewhere as decided_elsewhere
 from koppel.store.streams import Stream
 from koppel.sync.base import Base
 from koppel.sync.decide import Policy
@@ -85,7 +87,7 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
         "left": ports.store.run(streams.ensure, left[0].name, left[1].name),
         "right": ports.store.run(streams.ensure, right[0].name, right[1].name),
     }
-    ports.store.run(standing.between, flow.id, between["left"].id, between["right"].id)
+    ports.store.run(is_between, flow.id, between["left"].id, between["right"].id)
     return Frame(
         flow=flow,
         policy=Policy(flow=flow, shapes=made, visible=settle, archives=archives),
@@ -370,7 +372,7 @@ class Loader:
         found: dict[str, list[work.Item]] = {}
         for item in work.about(self.db, self.frame.flow.id, anchor, natives):
             found.setdefault(item.native, []).append(item)
-        for item in standing.elsewhere(self.db, self.frame.flow.id, anchor, natives):
+        for item in decided_elsewhere(self.db, self.frame.flow.id, anchor, natives):
             mine = found.setdefault(item.native, [])
             if not any(
                 i.state == "answered" and not i.field for i in mine
