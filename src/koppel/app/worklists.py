@@ -14,12 +14,12 @@ import msgspec
 
 from koppel.app.naming import said
 from koppel.app.running import Running
-from koppel.engine.settle import UNLINKED
 from koppel.model.problem import UsageError
 from koppel.model.values import Json
 from koppel.store import due, intents, streams, subjects, trail, work
 from koppel.store.due import Due
 from koppel.store.sql import Db
+from koppel.store.standing import ALONE
 from koppel.store.work import Item
 
 COLUMNS = (
@@ -130,7 +130,7 @@ def _take_back(db: Db, number: int, by: str, at: float) -> Item:
     again = [
         i for i in work.about(db, item.flow, item.side, [item.native]) if i.state == "open" and i.field == item.field
     ]
-    if again or item.code == UNLINKED:  # asked anew meanwhile; or no question, but a decision that stood
+    if again or item.code == ALONE:  # asked anew meanwhile; or no question, but a decision that stood
         work.close(db, [number], by=by, at=at)
     else:
         work.reopen(db, number)
