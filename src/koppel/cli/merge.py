@@ -24,9 +24,9 @@ def merge(
     as_follower: AsFollower = False,
     as_before: AsBefore = None,
 ) -> int:
-    """Say that two things, each with its linked records, are one; the first leads.
+    """Say that two things are one; the first leads.
 
-    Refused where a flow would then write two records of one system over one another, unless the second's come second
+    The records linked with either belong to it from then on. Refused where a flow would then write two records of one system over one another, unless the second's come second
     (`--as-follower`). Prints the command that takes it back.
 
     Example: koppel merge crm:accounts:17 crm:accounts:23 --as-follower

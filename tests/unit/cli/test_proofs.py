@@ -9,7 +9,7 @@ from koppel.cli.simulate import added
 from koppel.cli.torture import fine
 from koppel.demo.report import Act, DemoReport, Heading
 from koppel.testing.simulate import Failed, Report
-from koppel.testing.torture import TortureReport
+from koppel.testing.torture_report import TortureReport
 
 GREEN = Report(1, 1, (), 3, 4, 5, 6, 7, 0, 0.5, {1: "aa"})
 RED = msgspec.structs.replace(GREEN, green=0, failures=(Failed(2, "pair", 3, "a value was lost"),), heads={2: "bb"})
