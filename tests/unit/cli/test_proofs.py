@@ -5,10 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from koppel.cli.simulate import added
 from koppel.cli.torture import fine
 from koppel.demo.report import Act, DemoReport, Heading
-from koppel.testing.simulate import Failed, Report
+from koppel.testing.simulate import Failed, Report, added
 from koppel.testing.torture_report import TortureReport
 
 GREEN = Report(1, 1, (), 3, 4, 5, 6, 7, 0, 0.5, {1: "aa"})
