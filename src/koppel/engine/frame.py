@@ -254,8 +254,14 @@ class Loader:
         known = {c for several in carriers.values() for c in several}
         if not self.frame.listable("left") and self.frame.flow.scope.take == "intake":
             known = set(taking_part(db, self.frame.flow.id, sorted(known)))
+        # What belongs to another thing already is nobody's counterpart for carrying the same key: it stands for itself, or
+        # nobody would ever be asked about it.
+        settled = set(subjects.of_records(db, streams_["left"].id, known)) if members.keys() & free else set[str]()
         return found | {
-            native: sorted({c for key in keys.get(native, ()) for c in carriers.get(key, ())} & known)
+            native: sorted(
+                {c for key in keys.get(native, ()) for c in carriers.get(key, ())}
+                & (known - settled if native in members else known)
+            )
             for native in free
         }
 

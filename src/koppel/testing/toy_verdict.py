@@ -230,7 +230,7 @@ class Verdict:
     def _linked(self, flow: Flow) -> None:
         """Every record has its counterpart where the flow makes them, or stands on a work list, or somebody decided."""
         for side in SIDES:
-            server = self.world.at(flow, side).server
+            server, far = self.world.at(flow, side).server, self.world.at(flow, other(side)).server
             if not flow.creates(other(side)):
                 continue
             paired = {pair.left if side == "left" else pair.right for pair in self.pairs[flow.id]}
@@ -238,14 +238,14 @@ class Verdict:
             for native, row in server.rows.items():
                 if native in paired or native in listed or row.get("archived"):
                     continue
-                if not self._decided(flow, native, str(row.get("nr"))):
+                if not self._decided(flow, native, str(row.get("nr")), (server, far)):
                     self.fail(
                         4, f"{flow.id}: {server.name} {native} ({row.get('nr')}) is neither linked nor on any list"
                     )
 
-    def _decided(self, flow: Flow, native: str, number: str) -> bool:
+    def _decided(self, flow: Flow, native: str, number: str, servers: tuple[Server, Server]) -> bool:
         """A person said skip, unlink or leave; or a twin with the same number stands for it; or it came after an unlink."""
-        twins = [n for s in self.servers for n, row in s.rows.items() if str(row.get("nr")) == number]
+        twins = [n for s in servers for n, row in s.rows.items() if str(row.get("nr")) == number]
         about = {native, *twins}
         parted = any(kind == "unlinked" and any(f":{n}" in text for n in about) for kind, text in self.happened)
         return (
