@@ -20,7 +20,7 @@ _SYLLABLES = ("ba", "de", "ko", "li", "mo", "nu", "pe", "ra", "si", "to", "vu", 
 
 class People:
     """Everybody who works in any of `servers`. `named` is called when a webhook names a record; `deleted` is the book of what
-    they deleted, as it stood then."""
+    they deleted, as it stood then; `copied` are the numbers they gave to records of other companies."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class People:
     ) -> None:
         self.seed, self.rnd, self.mischief, self.servers, self.named = seed, rnd, mischief, servers, named
         self.deleted: dict[tuple[str, str], Row] = {}
+        self.copied: set[str] = set()
         self.numbers = self.words = 0
 
     # --- what they type ---------------------------------------------------------------------------------------------
@@ -130,6 +131,7 @@ class People:
         if roll < 0.25 and self.mischief.strikes("copied number"):
             number = server.rows[rnd.choice(sorted(server.rows))].get("nr")
             if number:
+                self.copied.add(str(number))
                 server.edit(native, {"nr": number})
             return
         tills = [s for s in self.servers if isinstance(s, TillServer)]

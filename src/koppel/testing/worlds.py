@@ -29,6 +29,7 @@ from koppel.testing.processes import Machine, Process
 
 START = 1_793_606_400.0  # a Monday in November 2026
 WORKERS = ("worker", "second", "third")
+LOOKED_AT = 0.5  # how often somebody looks at once at a run that a brake holds; in the evening always
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -220,6 +221,7 @@ class World:
         self.clock = LoopClock(START)
         self.mischief = draw(Random(f"{self.kind}:{seed}:mischief"), exclude=exclude)  # noqa: S311
         self.wire = Wire(self.clock, self.mischief, Random(f"{self.kind}:{seed}:wire"))  # noqa: S311
+        self.holding = Random(f"{self.kind}:{seed}:holding")  # noqa: S311
         store = in_memory(Vault(Random(f"key:{seed}").randbytes(32), random_bytes=Random(f"vault:{seed}").randbytes))  # noqa: S311
         self.machine = Machine(store.engine, store.vault, power_fails=self.mischief.has("power loss"))
         self.keeper = store  # for people and the oracle, who never die
@@ -315,7 +317,16 @@ class World:
         self.runs += 1
         how, what = await slot.do(lambda ports: sync_flow(ports, flow, Options(**options)))
         self.last[flow.id] = result = await self.heard(how, what, slot)
-        return result
+        held = result.plan.guard if result is not None and result.state == "stopped" else None
+        if result is None or held is None or "override" in options:
+            return result
+        words = self.lets_pass(flow, result.plan) if self.over or self.holding.random() < LOOKED_AT else ()
+        return await self.run(flow, slot, **options, override=words) if words else result
+
+    def lets_pass(self, flow: Flow, held: Plan) -> tuple[str, ...]:
+        """A person looks at what a brake holds: the words that let it pass, when they know what brought it about."""
+        _ = flow, held
+        return ()
 
     async def heard(self, how: str, what: Any, slot: Slot) -> Result | None:
         """What a process answered, if it lived: its result. Whoever must sign in again does; whatever else is raised is our bug."""
