@@ -331,9 +331,9 @@ class _Rounds:
     ) -> None:
         waiting = _in_doubt(db, self.frame)
         allowed = {p.id for p in done}
-        left_over = [
-            p for p in decided if p.id not in allowed and p.step.kind in _ACTS
-        ]  # a stored plan did not hold them
+        left_over = [  # a stored plan did not hold them; what this run was refused is on its list
+            p for p in decided if p.id not in allowed | self.total.refusals and p.step.kind in _ACTS
+        ]
         still_due = {anchor_of(p.step) for p in (*self.moved, *left_over)}
         for view in views:
             if view.own.native in still_due or view.waiting:  # another flow's operation counts as well

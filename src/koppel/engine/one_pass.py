@@ -86,7 +86,8 @@ class Pass:
         self.restoring = False
         self.read_whole = whole.NOT
         self.absent_problems: dict[str, Problem] = {}
-        self.wished: set[str] = set()
+        self.wished: set[tuple[SideName, str]] = set()  # records a person wants looked at
+        self.retried: set[int] = set()  # parked items whose next try is now
 
     # --- 1. take in -----------------------------------------------------------------------------------------------
 
@@ -188,7 +189,8 @@ class Pass:
         asked: dict[str, str] = {}
         for entry in due.ready(db, flow.id, at=now):
             side = _side(entry.side)
-            self.wished.add(entry.native)
+            if entry.why in due.WISHES:
+                self.wished.add((side, entry.native))
             if entry.native not in found[side]:
                 found[side].append(entry.native)
             if side == "left":
@@ -198,7 +200,7 @@ class Pass:
                 found[_side(side_name)].append(native)
         for item in work.ready_to_retry(db, flow.id, at=now):
             side = _side(item.side)
-            self.wished.add(item.native)
+            self.retried.add(item.id)
             if item.native not in found[side]:
                 found[side].append(item.native)
             if side == "left" and item.op is None:  # what the vendor refused was read well: it is only sent again
@@ -537,7 +539,8 @@ class Pass:
         return (without(steps, keys) if keys else steps) + told
 
     def _not_refused_before(self, db: Db, planned: tuple[Planned, ...]) -> tuple[Planned, ...]:
-        """Without operations the vendor refused already, about which nothing has changed since and nobody wished a retry."""
+        """Without operations the vendor refused already, about which nothing has changed since, unless a person wishes a retry
+        or the time for one has come: that the record is looked at again for another reason is none."""
         sides = {side: [anchor_of(p.step) for p in planned if anchor_side(p.step) == side] for side in SIDES}
         refused = {
             (side, item.native): item
@@ -549,11 +552,14 @@ class Pass:
         for p in planned:
             about = (anchor_side(p.step), anchor_of(p.step))
             item = refused.get(about)
-            if item is None or about[1] in self.wished or item.body.get("identity") != p.id:
+            if item is None or self._again(item, about) or item.body.get("identity") != p.id:
                 kept.append(p)
             else:
                 self.frame.held.add((*about, item.field))
         return tuple(kept)
+
+    def _again(self, item: work.Item, about: tuple[SideName, str]) -> bool:
+        return about in self.wished or item.id in self.retried
 
 
 def _renumbers(step: Step) -> bool:

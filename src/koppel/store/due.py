@@ -8,6 +8,9 @@ import msgspec
 
 from koppel.store.sql import Db, as_list, as_rows
 
+WISHES: frozenset[str] = frozenset({"taken in", "asked", "retry", "flow edited"})
+"""Reasons that are the wish of a person; every other one (waiting, read back, moved, webhook, refresh, …) is our own."""
+
 
 class Due(msgspec.Struct, frozen=True):
     """One record to be looked at; `why` = taken in | asked | retry | waiting | flow edited | refresh."""
@@ -19,14 +22,19 @@ class Due(msgspec.Struct, frozen=True):
 
 def add(db: Db, flow: str, entries: Iterable[Due], *, at: float, not_before: float | None = None) -> None:
     """Put records into a flow's due set; one that is there already keeps its reason and place but may come earlier, and
-    is known to have been asked for again. A reason that wants the vendor asked anew is never lost to one that does not."""
+    is known to have been asked for again. A reason that wants the vendor asked anew is never lost to one that does not, nor a
+    person's wish to a reason of our own."""
     rows = list({(entry.side, entry.native): [entry.side, entry.native, entry.why] for entry in entries}.values())
     if not rows:
         return
     columns = {"side": "text", "native": "text", "why": "text"}
+    wishes = ", ".join(f"'{why}'" for why in sorted(WISHES))
+    stronger = (
+        f"excluded.why in ('refresh', 'retry') or (excluded.why in ({wishes}) and due.why not in ({wishes}, 'refresh'))"
+    )
     db.run(
         f"insert into due (flow, side, native, why, at, asked_at, not_before) select :f, side, native, why, :at, :at, cast(:nb as double precision) from {db.table(columns)} where true"
-        " on conflict (flow, side, native) do update set asked_at = excluded.asked_at, why = case when excluded.why in ('refresh', 'retry') then excluded.why else due.why end, not_before = case when excluded.not_before is null or due.not_before is null then null"
+        f" on conflict (flow, side, native) do update set asked_at = excluded.asked_at, why = case when {stronger} then excluded.why else due.why end, not_before = case when excluded.not_before is null or due.not_before is null then null"
         " when excluded.not_before < due.not_before then excluded.not_before else due.not_before end",
         f=flow, at=at, nb=not_before, rows=as_rows(rows),
     )  # fmt: skip

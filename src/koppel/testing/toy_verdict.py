@@ -301,14 +301,14 @@ class Verdict:
             self.fail(6, f"{redundant} of {writes} writes changed nothing")
 
     def _silent(self) -> None:
-        """A run with nothing to do lists each stream once and writes nothing; what only a person can end is asked about again."""
+        """A run with nothing to do lists each stream once and writes nothing; what only a person can end is asked about again,
+        and what a vendor refused is tried again at the hours named for it."""
         ends = [self.world.at(flow, side).server for flow in self.world.flows for side in SIDES]
         allowed = sum(
             2 if isinstance(server, TillServer) else 1 for server in ends
         )  # a Till lists what it buried apart
-        allowed += 2 * len(self.world.doubts())
+        allowed += 2 * len(self.world.doubts()) + self.world.idle_tries
         last = [result for result in self.world.last.values() if result]
-        allowed += sum(result.counts["refused_by_vendor"] for result in last)  # tried again at its own time, once
         whole = any(result.counts["read_whole"] for result in last)  # it was time for that
         if self.world.idle_calls > allowed and not whole:
             self.fail(5, f"a run with nothing to do made {self.world.idle_calls} calls")

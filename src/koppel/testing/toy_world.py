@@ -41,7 +41,7 @@ class ToyWorld(World):
         super().__init__(seed, **options)
         self.places: list[Place] = []
         self.arrived: dict[str, set[str]] = {}  # by ledger: refresh tokens whose answers reached somebody
-        self.idle_calls = self.idle_writes = 0
+        self.idle_calls = self.idle_writes = self.idle_tries = 0
 
     # --- building ---------------------------------------------------------------------------------------------------
 
@@ -217,9 +217,23 @@ class ToyWorld(World):
         for i, flow in enumerate(self.flows):
             if i and i % 2 == 0:  # a Till's allowance is per minute, and this is about calls, not about waiting
                 await asyncio.sleep(60 - self.clock.now() % 60)
-            await self.run(flow, self.slots[i % len(self.slots)])
+            refused = {i.id: i.next_at for i in self.keeper.run(work.listed, "parked", flow=flow.id) if i.op}
+            result = await self.run(flow, self.slots[i % len(self.slots)])
+            self.idle_tries += self._tried_in_time(refused, result.run if result else None)
         self.idle_calls = self.wire.calls - calls - (self._tokens_made() - tokens)
         self.idle_writes = sum(s.writes for s in self.servers()) - writes
+
+    def _tried_in_time(self, before: dict[int, float | None], run: int | None) -> int:
+        """How many operations the vendor refused were tried again by that run because the time named for it had come, and were
+        refused again: those calls are owed, however quiet it is. One tried earlier is not counted."""
+        return sum(
+            1
+            for item in self.keeper.run(work.listed, "parked")
+            if item.op
+            and item.run == run
+            and (due_at := before.get(item.id)) is not None
+            and due_at <= self.clock.now()
+        )
 
     def _tokens_made(self) -> int:
         return sum(s.tokens_made for s in self.servers() if isinstance(s, LedgerServer))

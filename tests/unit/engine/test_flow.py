@@ -653,3 +653,35 @@ def test_one_refused_debtor_of_three_is_not_tried_again_because_the_others_were_
     assert desk.exact("writes")["refused"] == 1
     (parked,) = desk.parked()
     assert parked.body["right"] == three[0]["ID"]
+
+
+def test_what_was_refused_beside_what_was_written_leaves_the_due_set_and_waits_for_its_time(desk: Any) -> None:
+    desk.take()
+    desk.sync()
+    numbers = tuple(company.kvk for company in seeded(desk, in_erp="kvk")[:2])
+    one, two = (desk.accounts(kvk)[0] for kvk in numbers)
+    for account in (one, two):
+        desk.exact("edit", id=account["ID"], set={"Name": f"Anders {account['Name']}"[:50]})
+    desk.exact("settings", refuse={one["Name"]: "Ongeldig: Name"})
+    before = desk.exact("writes")["refused"]
+    desk.take(*numbers)
+    result = desk.sync(only=numbers)  # looks at both again when the one is written
+    assert (result.counts["update"], result.counts["refused_by_vendor"]) == (1, 1)
+    assert desk.store.run(due.waiting, desk.flow.id) == 0
+    desk.later(600.0)
+    desk.sync()
+    assert desk.exact("writes")["refused"] == before + 1
+    desk.later(3600.0)
+    desk.sync()
+    assert desk.exact("writes")["refused"] == before + 2
+
+
+@pytest.mark.parametrize(("why", "sent"), [("read back", 0), ("webhook", 0), ("taken in", 1), ("asked", 1)])
+def test_only_the_wish_of_a_person_sends_before_its_time_what_was_refused(desk: Any, why: str, sent: int) -> None:
+    company = new_ones(desk)[0]
+    desk.exact("settings", refuse={company.kvk: "Verplicht: Relatiecode"})
+    desk.take(company.kvk)
+    desk.sync()
+    desk.store.run(due.add, desk.flow.id, [due.Due("left", company.kvk, why)], at=desk.ports.clock.now())
+    assert desk.sync().counts["refused_by_vendor"] == sent
+    assert len(desk.parked()) == 1

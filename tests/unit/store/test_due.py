@@ -45,8 +45,16 @@ def test_of_two_times_the_earlier_holds_and_now_beats_both(store):
 
 def test_an_entry_asked_for_again_keeps_its_first_reason(store):
     _add(store, "a", why="waiting")
-    _add(store, "a", why="taken in")
+    _add(store, "a", why="read back")
     assert store.run(due.ready, "f", at=9.0) == [Due("left", "a", "waiting")]
+
+
+@pytest.mark.parametrize("wish", ["taken in", "asked", "flow edited"])
+def test_the_wish_of_a_person_is_not_lost_to_a_reason_of_our_own(store, wish):
+    _add(store, "a", why="read back")
+    _add(store, "a", why=wish)
+    _add(store, "a", why="waiting")
+    assert store.run(due.ready, "f", at=9.0) == [Due("left", "a", wish)]
 
 
 @pytest.mark.parametrize("anew", ["refresh", "retry"])
