@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from koppel.app.connecting import Connecting
 from koppel.app.flow_files import SIDES, LoadedFlow, ReadyMade, load_flows, ready_made
 from koppel.config.workspace_file import (
     FLOWS,
 )
+from koppel.engine import caching
 from koppel.engine.send import Sender
 from koppel.mapping.across import check_flows
 from koppel.mapping.check import check_flow
@@ -22,6 +24,9 @@ from koppel.model.can import Can
 from koppel.model.problem import SetupError, UsageError
 from koppel.systems import registry
 from koppel.systems.spi import Remark
+
+if TYPE_CHECKING:
+    from koppel.mapping.positions import Positions
 
 
 def cans_of(flows: Mapping[str, Flow], workspace: Connecting) -> dict[str, dict[SideName, Can]]:
@@ -174,6 +179,24 @@ class Flows(Connecting):
             entity=flow.entity,
             transforms=self.transforms,
         )
+        return found + self._kept_as_digests(flow, loaded, positions)
+
+    def _kept_as_digests(self, flow: Flow, loaded: LoadedFlow, positions: Positions) -> list[FlowProblem]:
+        """What keeps a flow from going with `cache = "hashes"` of one of its connections."""
+        places = [(flow.left, positions.value("left")), (flow.right, positions.value("right"))]
+        places += [(line.source, positions.value("enrich")) for line in flow.enrich]
+        found: list[FlowProblem] = []
+        for end, place in places:
+            config = self.config.connections.get(end.connection)
+            if config is None or config.cache != "hashes":
+                continue
+            why = caching.needs_values(flow, end)
+            if not why and not caching.can_let_go(self.system_of(end.connection).resource(end.resource).can):
+                why = f"{end} cannot be listed and read again by id"
+            if why:
+                message = f'{end.connection} has cache = "hashes", and {why}'
+                hint = f'write cache = "mapped" for {end.connection} in koppel.toml'
+                found.append(FlowProblem(loaded.file, place.line, place.column, "needs-values", message, hint))
         return found
 
     def _remarks(self, name: str) -> tuple[Remark, ...]:

@@ -23,7 +23,7 @@ from koppel.config.workspace_file import (
     read_config,
     settings_of,
 )
-from koppel.engine import leasing
+from koppel.engine import caching, leasing
 from koppel.engine.clock import Clock, RealClock
 from koppel.engine.following import FollowingClock
 from koppel.engine.ports import Connection, Ports, Transport, no_point
@@ -163,8 +163,27 @@ class Opened:
             facts=facts,
             own={r: tuple(dict.fromkeys(names)) for r, names in own.items()},
             keeps={r.name: self._keeps(name, r) for r in system.resources if r.entity}
-            if config.cache == "mapped"
+            if config.cache != "full"
             else {},
+            lets_go={r.name: self._watchers(name, r) for r in system.resources if r.entity and self._goes(name, r)}
+            if config.cache == "hashes"
+            else {},
+        )
+
+    def _goes(self, name: str, resource: Resource) -> bool:
+        """Whether values of a resource can be let go. Where a flow needs them to lie here (`check` says so), they stay."""
+        end = Endpoint(name, resource.name)
+        flows = [f.flow for f in self.flows.values() if f.flow is not None]
+        return caching.can_let_go(resource.can) and not any(caching.needs_values(flow, end) for flow in flows)
+
+    def _watchers(self, name: str, resource: Resource) -> tuple[tuple[str, str], ...]:
+        """The flows that look at a resource, with the side they call it; a file that cannot be read holds everything."""
+        end = Endpoint(name, resource.name)
+        return tuple(
+            (flow_id if loaded.flow is None else loaded.flow.id, side)
+            for flow_id, loaded in self.flows.items()
+            for side in SIDES
+            if loaded.flow is None or loaded.flow.endpoint(side) == end
         )
 
     def _keeps(self, name: str, resource: Resource) -> frozenset[str] | None:

@@ -42,7 +42,7 @@ FILE = "koppel.toml"
 KEY_FILE = "koppel.key"
 STORE_FILE = "koppel.db"
 FLOWS = "flows"
-CacheMode = Literal["full", "mapped"]
+CacheMode = Literal["full", "mapped", "hashes"]
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -140,13 +140,10 @@ def _connection(name: str, entry: Any, file: Path) -> ConnectionConfig:
 
 def _cache(name: str, entry: Mapping[str, Json], file: Path) -> CacheMode:
     mode = entry.get("cache", "full")
-    if mode == "hashes":
+    if mode not in ("full", "mapped", "hashes"):
         raise SetupError(
-            f'{file}: connections.{name}: the cache mode "hashes" is not available in this Koppel.',
-            remedy='Write cache = "mapped": of a record only what flows use is kept then.',
+            f"{file}: connections.{name}: {mode!r} is no cache mode.", remedy='Write "full", "mapped" or "hashes".'
         )
-    if mode not in ("full", "mapped"):
-        raise SetupError(f"{file}: connections.{name}: {mode!r} is no cache mode.", remedy='Write "full" or "mapped".')
     return mode
 
 

@@ -186,7 +186,8 @@ def take_items(
 ) -> Taken:
     """Decode and store items; those whose raw content is as last time are only marked as seen.
 
-    `notice` records what was changed there in linked records and belongs to no flow. `asked_at`: when an answer beside the
+    `notice` (a listing) records what was changed there in linked records and belongs to no flow; it does not bring back values
+    that are let go. `asked_at`: when an answer beside the
     listing was asked for; what was read of its record since is at least as new, and its change would not be listed again.
     """
     assert resource.decode is not None or not items
@@ -199,7 +200,8 @@ def take_items(
         item.native: db.vault.digest(canonical([item.fields, list(connection.own.get(resource.name, ())), *kept]))
         for item in items
     }
-    known = observations.raw_digests(db, stream.id, digests)
+    fill = not (notice and resource.name in connection.lets_go)
+    known = observations.raw_digests(db, stream.id, digests, fill=fill)
     same = [
         (item.native, item.version, digests[item.native])
         for item in items
@@ -215,7 +217,7 @@ def take_items(
     if notice:
         again = [seen for seen in fresh if seen.native in known]
         note_edits(db, connection.name, resource.name, resource.entity, stream.id, again, at=at)
-    return observations.take_in(db, stream.id, fresh, at=at, scan=stream.scan)
+    return observations.take_in(db, stream.id, fresh, at=at, scan=stream.scan, fill=fill)
 
 
 def decoded(connection: Connection, resource: Resource, site: object, item: Item, raw_digest: str) -> Seen:

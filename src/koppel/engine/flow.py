@@ -21,6 +21,7 @@ from koppel.engine.one_pass import PLAIN, Options, Pass
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.privacy import refuse_left_out
+from koppel.engine.reading import let_go_of
 from koppel.engine.recover import Recovered, recover
 from koppel.engine.references import Wanted
 from koppel.engine.settle import Hand, anchor_of, anchor_side, keep_stamps, settle_views
@@ -354,6 +355,9 @@ class _Rounds:
 
     async def _close(self) -> Result:
         result = self._result()
+        if self.frame.hashed and self.state == "done":
+            await self.ports.store.tx(let_go_of, self.frame, self.ports.clock.now())
+            await self.ports.point("values let go")
         await self.ports.store.tx(
             runs.end,
             self.run,

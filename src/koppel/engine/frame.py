@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from koppel.engine.answers import standing
-from koppel.engine.caching import lacks, needed
+from koppel.engine.caching import bare_note, lacks, needed
 from koppel.engine.enrich import laid_over
 from koppel.engine.matching import Matching
 from koppel.engine.ports import Connection, Ports
@@ -24,7 +25,7 @@ from koppel.model.problem import Problem
 from koppel.model.record import Record
 from koppel.model.values import Json, Ref
 from koppel.model.versions import FACTS
-from koppel.store import flows, intents, observations, streams, subjects, suppression, work
+from koppel.store import flows, intents, notes, observations, streams, subjects, suppression, work
 from koppel.store.due import Due
 from koppel.store.observations import Observation
 from koppel.store.sql import Db, as_list
@@ -43,7 +44,8 @@ from koppel.systems.spi import Resource
 class Frame:
     """One flow with everything that its pass needs. `absent`: keys the right (or left) was asked for and surely lacks;
     `again`: what must stay due although this pass looked at it, and not before when; `sightings`: how each record looked that was
-    decided on, for the trail. `references`: the rules that name other records."""
+    decided on, for the trail. `references`: the rules that name other records. `hashed`: sides of which only looks are kept of what
+    was agreed; `maybe_bare`: sides on which values may have been let go; `bare`: records met whose values were let go; `read_by_id`: calls made to read such, by connection."""
 
     flow: Flow
     policy: Policy
@@ -61,6 +63,10 @@ class Frame:
     sightings: dict[tuple[str, str], Sighting] = field(default_factory=dict)
     rules: dict[str, FieldRule] = field(default_factory=dict)
     rules_said: dict[str, dict[str, Json]] = field(default_factory=dict)
+    hashed: frozenset[SideName] = frozenset()
+    maybe_bare: frozenset[SideName] = frozenset()
+    bare: set[tuple[SideName, str]] = field(default_factory=set)
+    read_by_id: Counter[str] = field(default_factory=Counter)
 
     def ref(self, side: SideName, native: str) -> Ref:
         """The full reference of a record."""
@@ -75,7 +81,8 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
     """Gather what the pass of a flow needs. Raises KeyError for an endpoint that is not configured."""
     left, right = ports.at(flow.left), ports.at(flow.right)
     settle = Visible(as_of=ports.clock.now(), left=left[1].can.settles_after, right=right[1].can.settles_after)
-    made = shapes(flow, left[1].can, right[1].can, FACTS[flow.entity])
+    digest = ports.store.vault.digest
+    made = shapes(flow, left[1].can, right[1].can, FACTS[flow.entity], digest=digest)
     ends: tuple[tuple[SideName, Resource], ...] = (("left", left[1]), ("right", right[1]))
     archives: frozenset[SideName] = frozenset(side for side, resource in ends if resource.can.archive)
     connections: dict[SideName, Connection] = {"left": left[0], "right": right[0]}
@@ -98,6 +105,12 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
         sources=ports.connections,
         rules={rule.key: rule for rule in flow.fields},
         rules_said={rule.key: rule_said(rule) for rule in flow.fields},
+        maybe_bare=frozenset(
+            side
+            for side, resource in ends
+            if ports.store.run(notes.get, bare_note(connections[side].name, resource.name)) is not None
+        ),
+        hashed=frozenset(side for side, resource in ends if resource.name in connections[side].lets_go),
         references=References(
             flow=flow,
             transforms=transforms,
@@ -113,8 +126,15 @@ def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] 
 
 def seen_of(db: Db, frame: Frame, side: SideName, natives: Iterable[str]) -> dict[str, Observation]:
     """What is known of these records, with what enriching resources know laid over the left's."""
-    seen = observations.load(db, frame.streams[side].id, natives, entity=frame.flow.entity)
+    seen = met(db, frame, side, natives)
     return laid_over(db, frame.flow, frame.sources, seen) if side == "left" else seen
+
+
+def met(db: Db, frame: Frame, side: SideName, natives: Iterable[str]) -> dict[str, Observation]:
+    """What is known of these records; those whose values were let go are noted, to be read."""
+    seen = observations.load(db, frame.streams[side].id, natives, entity=frame.flow.entity)
+    frame.bare.update((side, native) for native, one in seen.items() if one.bare)
+    return seen
 
 
 def refresh(ports: Ports, frame: Frame) -> None:
@@ -148,7 +168,8 @@ def _side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
     """One observation, naming other records by their ids."""
     record = seen.record
     if record is None:
-        return Side(seen.native, {}, seen.digest, label=seen.native, gone=seen.gone, problems=seen.problems)
+        digest = "" if seen.bare else seen.digest  # nothing is settled on what was not read
+        return Side(seen.native, {}, digest, label=seen.native, gone=seen.gone, problems=seen.problems)
     shown, problems = values(frame.flow, side, record, transforms=frame.transforms)
     conditions = frame.flow.scope.left if side == "left" else frame.flow.scope.right
     return Side(
@@ -231,7 +252,7 @@ class Loader:
         if not frame.flow.match.propose or not lonely:
             return {}
         left, right = frame.streams["left"].id, frame.streams["right"].id
-        seen = observations.load(self.db, right, lonely, entity=self.entity)
+        seen = met(self.db, frame, "right", lonely)
         alike = propose(self.db, frame.flow, "right", right, left, _in_scope(frame, "right", seen))
         known = {proposed.native for several in alike.values() for proposed in several}
         if not frame.listable("left") and frame.flow.scope.take == "intake":
@@ -246,7 +267,7 @@ class Loader:
         lefts = subjects.of_subjects(db, streams_["left"].id, {m.subject for m in members.values()})
         found = {native: [m.native for m in lefts.get(member.subject, [])] for native, member in members.items()}
         free = [native for native in right if not found.get(native)]
-        seen = observations.load(db, streams_["right"].id, free, entity=self.entity)
+        seen = met(db, self.frame, "right", free)
         keys = {
             native: match_values(self.frame.flow, o.record) for native, o in seen.items() if o.record and not o.gone
         }
@@ -290,9 +311,7 @@ class Loader:
         far_seen = seen_of(db, frame, far, far_natives)
         frame.sightings |= {(anchor, native): sighting(o) for native, o in own.items()}
         frame.sightings |= {(far, native): sighting(o) for native, o in far_seen.items()}
-        twin_seen = observations.load(
-            db, near_stream, {n for several in twins.values() for n in several} - {*own}, entity=self.entity
-        )
+        twin_seen = met(db, frame, anchor, {n for several in twins.values() for n in several} - {*own})
         near_sides, far_sides = sides_of(db, frame, anchor, own), sides_of(db, frame, far, far_seen)
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
         partly = any(o.kept is not None for o in (*own.values(), *far_seen.values()))

@@ -5,8 +5,9 @@ What is done with a plan, and in how many rounds, stands in `koppel.engine.flow`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ from koppel.engine.named import named_by_right
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.privacy import spare
+from koppel.engine.reading import keep_as_looks, read_bare, with_values
 from koppel.engine.references import Natives
 from koppel.engine.send import Sender
 from koppel.engine.settle import anchor_of, anchor_side
@@ -41,6 +43,7 @@ from koppel.systems.spi import Absent, Found, Unknown
 FRESH = 24 * 3600.0  # a look-up of an unlistable left is good for a day, unless the flow or a person says otherwise
 PART = 500  # records decided at once; the number cannot matter
 SIDES: tuple[SideName, SideName] = ("left", "right")
+T, V = TypeVar("T"), TypeVar("V")
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -151,6 +154,7 @@ class Pass:
             found["left"] = [*chosen, *(n for n in self.options.only if n not in chosen)]
             found["right"] = list(self.options.only_right)
         found = await self.ports.store.tx(spare, self.frame, found)
+        await read_bare(self.ports, self.sender, self.frame, found)
         if not self.frame.listable("left") and self.flow.scope.take == "intake+right" and not self.options.limited:
             named = await named_by_right(self.ports, self.sender, self.frame, found["right"])
             found["left"] += [native for native in named if native not in set(found["left"])]
@@ -224,6 +228,7 @@ class Pass:
     async def _edited(self) -> None:
         """An edit of the flow re-examines what it touches; the vendor's cursor does not move."""
         rules = rule_texts(self.flow)
+        await self.ports.store.tx(keep_as_looks, self.frame)
         self.place = await self.ports.store.tx(flows.position, self.flow.id)
         if self.place is None:
             start = self._start()
@@ -340,13 +345,17 @@ class Pass:
         """The right records that need a decision, found part by part: memory does not follow the size of an administration."""
         leading: list[str] = []
         for start in range(0, len(rights), PART):
-            leading += await self.ports.store.tx(_leading, self.frame, rights[start : start + PART])
+            leading += await self._with_values(_leading, rights[start : start + PART])
         return leading
 
+    async def _with_values(self, look: Callable[[Db, Frame, V], T], about: V) -> T:
+        """What is made of records whose values are there: those that were let go are read by id, in bulk."""
+        return await with_values(self.ports, self.sender, self.frame, look, self.frame, about)
+
     async def _decide_part(self, part: dict[SideName, list[str]]) -> tuple[list[Step], list[View]]:
-        views = await self.ports.store.tx(_load, self.frame, part)
+        views = await self._with_values(_load, part)
         if await self._look_for_unseen(views):
-            views = await self.ports.store.tx(_load, self.frame, part)
+            views = await self._with_values(_load, part)
         steps, needs = self._decided(views)
         if needs:
             await self._ask_for(needs)
@@ -354,7 +363,7 @@ class Pass:
             again: dict[SideName, list[str]] = {
                 side: [need.native for need in needs if need.anchor == side] for side in SIDES
             }
-            anew = await self.ports.store.tx(_load, self.frame, again)
+            anew = await self._with_values(_load, again)
             more, still = self._decided(anew)
             unclear = {need.native for need in still}
             more += [self._unclear(view) for view in anew if view.own.native in unclear]
@@ -423,6 +432,9 @@ class Pass:
 
     async def lower(self, steps: Sequence[Step]) -> tuple[Planned, ...]:
         """Steps with the operations that would really be sent."""
+        if self.frame.hashed:  # another flow's run may have let go of what is written to
+            targets = {side: [s.target for s in steps if s.side == side and s.target] for side in SIDES}
+            await read_bare(self.ports, self.sender, self.frame, targets)
         return await self.ports.store.tx(self._lower, steps, self.ports.clock.now())
 
     def _lower(self, db: Db, steps: Sequence[Step], now: float) -> tuple[Planned, ...]:
@@ -444,6 +456,9 @@ class Pass:
             stored = pairs.get((step.left or "", step.right or ""))
             generation = stored.generation if stored else seq if step.kind == "create" else 0
             target = targets[step.side].get(step.target or "")
+            if target is not None and target.bare and step.kind in WRITES:
+                made.append(plans.lower(frame, _unread(step, now), None, generation=generation, as_of=now))
+                continue
             try:
                 planned = plans.lower(frame, step, target, generation=generation, as_of=now, natives=natives)
             except UsageError as error:  # one record that cannot be written never stops a run (law 4)
@@ -493,6 +508,10 @@ class Pass:
     async def plan(self, dirty: dict[SideName, list[str]]) -> tuple[Plan, list[View]]:
         """Decide and lower everything due."""
         steps, views = await self.decide(dirty)
+        if self.frame.hashed and not self.options.limited:
+            await read_bare(
+                self.ports, self.sender, self.frame, await self.ports.store.tx(undone.asked_about, self.frame)
+            )
         steps = await self.ports.store.tx(self._with_answers, steps)
         planned = await self.ports.store.tx(self._not_refused_before, await self.lower(steps))
         known: dict[SideName, int] = {
@@ -525,6 +544,7 @@ class Pass:
             look_ups=plans.look_ups(self.frame, self.sender.calls),
             guard=self.guard(planned, vanished, known, linked, first=await self._first()),
             unchanged=sum(1 for view in views if view.own.native not in touched),
+            read_by_id=dict(self.frame.read_by_id),
         )
         return made, views
 
@@ -566,6 +586,12 @@ def _renumbers(step: Step) -> bool:
     """Whether a step writes one company's number over another's."""
     before = step.before.get("kvk")
     return step.kind == "update" and before is not None and step.values.get("kvk") not in (None, before)
+
+
+def _unread(step: Step, now: float) -> Step:
+    """What becomes of a step whose target's values are not kept and could not be read."""
+    problem = Problem("unavailable", "the record it writes to could not be read", retry_at=now + 600)
+    return Step("park", step.side, step.left, step.right, step.label, problem=problem, follower=step.follower)
 
 
 def _parked(step: Step, why: str) -> Step:

@@ -47,7 +47,8 @@ class LookUps(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """A stored plan is this, as canonical JSON, mode 0600. `anchors`: the records it looked at, by side. `undo_of`: the run
     it takes back (0: none). `first`: what other flows would make before, because records of this plan name it. `quotas`:
-    what its writes take of the vendors' allowances; `done_at`: when the last of them can leave when they have to wait for one."""
+    what its writes take of the vendors' allowances; `done_at`: when the last of them can leave when they have to wait for one.
+    `read_by_id`: calls that were made for it to read values that are not kept (`cache = "hashes"`), by connection."""
 
     format: int
     workspace: str
@@ -66,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True):
     first: tuple[Plan, ...] = ()
     quotas: tuple[Quota, ...] = ()
     done_at: float | None = None
+    read_by_id: dict[str, int] = {}
 
     def writes(self) -> tuple[Planned, ...]:
         """The steps that write."""

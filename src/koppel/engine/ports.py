@@ -33,7 +33,8 @@ class Transport(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Connection:
     """One configured account on a system. `own` lists, per resource, the vendor's own fields that flows use; `keeps` the
-    canonical fields that are kept of its records (a resource that is not there, or None: all)."""
+    canonical fields that are kept of its records (a resource that is not there, or None: all). `lets_go` names the resources
+    whose values stay only until every flow has looked at them, with those flows and the side they call it."""
 
     name: str
     system: System
@@ -41,6 +42,7 @@ class Connection:
     facts: Mapping[str, Json] = field(default_factory=dict)
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keeps: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    lets_go: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     @property
     def login(self) -> str:

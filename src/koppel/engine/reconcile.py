@@ -7,13 +7,16 @@ exactly what was last agreed is told by its digests in the database; only its ba
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
-from koppel.engine.frame import Frame, Loader, label, make_frame, seen_of, sides_of, taking_part
+from koppel.engine.frame import Frame, Loader, label, make_frame, met, seen_of, sides_of, taking_part
 from koppel.engine.one_pass import Options, Pass
 from koppel.engine.plan import Plan
 from koppel.engine.ports import Ports
+from koppel.engine.reading import let_go_of, with_values
+from koppel.engine.send import Sender
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.store import census, flows, observations, reconciled, streams, subjects, suppression, trail, work
@@ -22,6 +25,7 @@ from koppel.sync.compare import Finding, Kind, Known, Verdict, of_view, undistur
 from koppel.sync.decide import decide
 from koppel.sync.steps import Side, View
 
+T = TypeVar("T")
 PART = 500
 SHOWN = 20  # of a key that many records share, this many are named
 SIDES: tuple[SideName, SideName] = ("left", "right")
@@ -68,6 +72,8 @@ async def compare(
     await walk.rights()
     await walk.doubles()
     await walk.orphans()
+    if walk.frame.hashed:
+        await ports.store.tx(let_go_of, walk.frame, ports.clock.now())
     return await ports.store.tx(walk.summary, ports.clock.now())
 
 
@@ -91,8 +97,18 @@ class _Walk:
     def __init__(self, ports: Ports, frame: Frame, put: Callable[[Finding], None]) -> None:
         self.ports, self.frame, self._put = ports, frame, put
         self.left, self.right = frame.streams["left"].id, frame.streams["right"].id
+        self.sender = Sender(ports)
         self.counts: dict[Kind, dict[Verdict, int]] = {}
         self.same = 0
+
+    async def _read(self, look: Callable[..., T], *about: object) -> T:
+        """What is made of a part, with the values of what it looks at: those that were let go are read by id."""
+        same = self.same
+
+        def reset() -> None:
+            self.same = same
+
+        return await with_values(self.ports, self.sender, self.frame, look, *about, reset=reset)
 
     def put(self, findings: Sequence[Finding]) -> None:
         for finding in findings:
@@ -106,7 +122,7 @@ class _Walk:
         """Every left record, with all its counterparts."""
         after, seen = "", 0
         while True:
-            natives, findings = await self.ports.store.tx(self._left_part, after)
+            natives, findings = await self._read(self._left_part, after)
             self.put(findings)
             if not natives:
                 return
@@ -188,7 +204,7 @@ class _Walk:
     async def rights(self) -> None:
         """Every right record that belongs to no left one."""
         async for natives in self._parts(census.unclaimed, self.right, self.left):
-            self.put(await self.ports.store.tx(self._right_part, natives))
+            self.put(await self._read(self._right_part, natives))
 
     def _right_part(self, db: Db, natives: list[str]) -> list[Finding]:
         frame = self.frame
@@ -266,13 +282,13 @@ class _Walk:
                     if not shared:
                         break
                     after = shared[-1].digest
-                    self.put(await self.ports.store.tx(self._doubled, side, shared))
+                    self.put(await self._read(self._doubled, side, shared))
 
     def _doubled(self, db: Db, side: SideName, shared: Sequence[census.Shared]) -> list[Finding]:
         frame = self.frame
         stream = frame.streams[side].id
         natives = {native for one in shared for native in one.natives}
-        seen = observations.load(db, stream, natives, entity=frame.flow.entity)
+        seen = met(db, frame, side, natives)
         members = subjects.of_records(db, stream, natives)
         return [self._double(side, one, seen, members) for one in shared]
 
@@ -335,12 +351,12 @@ class _Walk:
     def summary(self, db: Db, now: float) -> Summary:
         """What it comes to."""
         flow = self.frame.flow
-        left, right = (self._read(db, side) for side in SIDES)
+        left, right = (self._as_read(db, side) for side in SIDES)
         pairs = census.count_members(db, self.left, self.right)
         last = reconciled.get(db, flow.id).at
         return Summary(flow.id, now, left, right, pairs, self.same, self.counts, last)
 
-    def _read(self, db: Db, side: SideName) -> Read:
+    def _as_read(self, db: Db, side: SideName) -> Read:
         stream = streams.get(db, self.frame.streams[side].id)
         known = observations.population(db, stream.id)
         return Read(stream.name, known, stream.read_at, stream.complete_at, self.frame.listable(side))

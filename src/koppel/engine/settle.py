@@ -23,6 +23,7 @@ from koppel.store.flows import StoredBase
 from koppel.store.sql import Db
 from koppel.sync.base import Base, Written
 from koppel.sync.decide import EXISTS, NONE
+from koppel.sync.looks import is_look
 from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.newest import remembered
 from koppel.sync.shapes import Shape
@@ -126,10 +127,14 @@ def rebase(
         )
     sides: dict[SideName, Side] = {}
     pair: tuple[tuple[SideName, str], ...] = (("left", left), ("right", right))
+    bare = False
     for side, native in pair:
-        shown = sides_of(db, frame, side, seen_of(db, frame, side, [native]))
-        sides[side] = shown.get(native) or Side(native, {}, "")
+        seen = seen_of(db, frame, side, [native])
+        bare = bare or any(one.bare for one in seen.values())
+        sides[side] = sides_of(db, frame, side, seen).get(native) or Side(native, {}, "")
     known = all(side.digest for side in sides.values())
+    if bare:  # let go meanwhile: looked at again, once it is read
+        _look_once_read(db, frame, left)
     facts_only = frame.flow.match.shared_key == "facts"
     wanted = {
         k: s
@@ -158,7 +163,7 @@ def rebase(
         news = {key: both for key, both in quietly.items() if key not in from_now}
         if news and tell is not None:
             from_now |= dict.fromkeys(news, tell(news))
-        base = _agreed(base, quietly, from_now)
+        base = _agreed(frame, base, quietly, from_now)
         base = remembered(readable, *_shown(one, two), base)
     settled = (
         known
@@ -180,13 +185,19 @@ def rebase(
     return merged
 
 
+def _look_once_read(db: Db, frame: Frame, left: str) -> None:
+    entry = Due("left", left, "read")
+    due.add(db, frame.flow.id, [entry], at=frame.policy.visible.as_of)
+    frame.again.append((entry, None))
+
+
 def agree(
     db: Db, frame: Frame, hand: Hand, step: Step, subject: str, *, prov: dict[str, int], skipped: bool = False
 ) -> None:
     """Write down fields a step found agreed, including what a person decided to leave as it is."""
     assert step.left is not None and step.right is not None  # noqa: PT018 - both are needed below
     stored = flows.bases_of(db, frame.flow.id, left=[step.left]).get((step.left, step.right))
-    base = _agreed(stored.base if stored else Base(), step.agreed, prov)
+    base = _agreed(frame, stored.base if stored else Base(), step.agreed, prov)
     base = msgspec.structs.replace(base, skipped=base.skipped or skipped)
     flows.save_bases(
         db,
@@ -215,8 +226,18 @@ def _entry_of(shape: Shape, key: str, base: Base, both: tuple[Json, Json]) -> in
     for side, written, value in arrived:
         if written is not None and written.entry and shape.same_on(side, value, written.value):
             return written.entry
-    same = key in base.left and (base.left[key], base.right.get(key)) == both
+    same = key in base.left and _as_agreed(shape, base, key, both)
     return base.prov.get(key) if same else None
+
+
+def _as_agreed(shape: Shape, base: Base, key: str, both: tuple[Json, Json]) -> bool:
+    """Whether this is what was agreed: letter for letter, or by its look where only that is kept."""
+    sides: tuple[SideName, SideName] = ("left", "right")
+    known = (base.left[key], base.right.get(key))
+    return all(
+        shape.same_on(side, then, now) if is_look(then) else then == now
+        for side, then, now in zip(sides, known, both, strict=True)
+    )
 
 
 def _shown(left: Side, right: Side) -> tuple[dict[SideName, dict[str, Json]], dict[SideName, float | None]]:
@@ -244,11 +265,19 @@ def keep_stamps(db: Db, frame: Frame, views: Iterable[View]) -> None:
     flows.save_bases(db, frame.flow.id, kept)
 
 
-def _agreed(base: Base, agreed: dict[str, tuple[Json, Json]], prov: dict[str, int]) -> Base:
+def as_kept(frame: Frame, side: SideName, values: dict[str, Json]) -> dict[str, Json]:
+    """What was agreed, as a base keeps it of a side: the values, or only their looks."""
+    if side not in frame.hashed:
+        return values
+    shapes = frame.policy.shapes
+    return {key: shapes[key].look(value) for key, value in values.items() if key in shapes}
+
+
+def _agreed(frame: Frame, base: Base, agreed: dict[str, tuple[Json, Json]], prov: dict[str, int]) -> Base:
     return msgspec.structs.replace(
         base,
-        left=base.left | {key: both[0] for key, both in agreed.items()},
-        right=base.right | {key: both[1] for key, both in agreed.items()},
+        left=base.left | as_kept(frame, "left", {key: both[0] for key, both in agreed.items()}),
+        right=base.right | as_kept(frame, "right", {key: both[1] for key, both in agreed.items()}),
         written_left={key: value for key, value in base.written_left.items() if key not in agreed},
         written_right={key: value for key, value in base.written_right.items() if key not in agreed},
         prov=base.prov | prov,

@@ -7,11 +7,14 @@ import msgspec
 from koppel.engine.frame import Frame, make_frame, seen_of, taking_part
 from koppel.engine.one_pass import Options, Pass
 from koppel.engine.ports import Ports
+from koppel.engine.reading import let_go_of, read_bare
+from koppel.engine.send import Sender
 from koppel.mapping.conditions import reason
 from koppel.mapping.flow import Flow, SideName
 from koppel.model.period import Period, read_period
+from koppel.model.problem import RetryLater
 from koppel.model.values import Json
-from koppel.store import census, signed, suppression
+from koppel.store import census, observations, signed, suppression
 from koppel.store.signed import Signed
 from koppel.store.sql import Db
 from koppel.sync.totals import Row, Sums, rows
@@ -49,13 +52,21 @@ async def read(ports: Ports, flow: Flow, options: Options) -> None:
 async def totals(ports: Ports, flow: Flow, period: Period) -> Totals:
     """Add a period up on both sides, from what the store holds; nothing that grows with their size is kept."""
     frame = make_frame(ports, flow)
+    sender = Sender(ports)
     sums = {side: Sums(period, start=flow.start) for side in SIDES}
     outside: dict[SideName, int] = {"left": 0, "right": 0}
     for side in SIDES:
         after = ""
         while natives := await ports.store.tx(census.present, frame.streams[side].id, after=after, size=PART):
+            await read_bare(ports, sender, frame, {side: natives})
+            if await ports.store.tx(_unread, frame, side, natives):
+                raise RetryLater(
+                    "Some records could not be read, and their values are not kept here.", at=ports.clock.now() + 600
+                )
             outside[side] += await ports.store.tx(_add, frame, side, natives, sums[side])
             after = natives[-1]
+    if frame.hashed:
+        await ports.store.tx(let_go_of, frame, ports.clock.now())
     known = {one.period: one for one in await ports.store.tx(signed.of_flow, flow.id)}.get(period.name)
     told = rows(sums["left"].sums, sums["right"].sums)
     return Totals(
@@ -70,6 +81,11 @@ async def totals(ports: Ports, flow: Flow, period: Period) -> Totals:
         signed=known,
         changed=_changed(known, told) if known else (),
     )
+
+
+def _unread(db: Db, frame: Frame, side: SideName, natives: list[str]) -> list[str]:
+    stream = frame.streams[side].id
+    return observations.bare(db, stream, suppression.spared(db, stream, natives))
 
 
 async def signed_periods(ports: Ports, flow: Flow) -> list[Period]:

@@ -16,6 +16,7 @@ from koppel.engine.frame import Frame, refresh
 from koppel.engine.one_pass import Options, Pass
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
+from koppel.engine.reading import read_bare
 from koppel.engine.settle import Hand, anchor_of, anchor_side, paired, settle_quietly
 from koppel.engine.undone import Done, Standings, done_by
 from koppel.mapping.flow import Flow, SideName
@@ -74,6 +75,7 @@ async def planned_now(work_: Pass, run: int) -> Plan:
         calls=plans.price(frame, planned),
         look_ups=plans.look_ups(frame, work_.sender.calls),
         guard=work_.guard(planned, {"left": 0, "right": 0}, known),
+        read_by_id=dict(frame.read_by_id),
         undo_of=run,
     )
 
@@ -83,6 +85,8 @@ async def _look_up(work_: Pass, done: Done) -> None:
     frame, ports = work_.frame, work_.ports
     for side in SIDES:
         resource = frame.resources[side]
+        named = [deed.left if side == "left" else deed.right for deed in done.deeds.values()]
+        await read_bare(ports, work_.sender, frame, {side: list(dict.fromkeys(named))})
         if resource.can.list and frame.streams[side].complete_at is not None:
             continue
         touched = [

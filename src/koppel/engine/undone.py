@@ -101,10 +101,8 @@ class Standings:
         """The pair of a deed; `subject` is the one its entries stand under."""
         db, frame = self.db, self.frame
         natives: dict[SideName, str] = {"left": deed.left, "right": deed.right}
-        shown = {
-            side: sides_of(db, frame, side, seen_of(db, frame, side, [native])).get(native)
-            for side, native in natives.items()
-        }
+        seen = {side: seen_of(db, frame, side, [native]) for side, native in natives.items()}
+        shown = {side: sides_of(db, frame, side, seen[side]).get(native) for side, native in natives.items()}
         members = {
             side: subjects.of_records(db, frame.streams[side].id, [native]).get(native)
             for side, native in natives.items()
@@ -123,7 +121,7 @@ class Standings:
             archived=archived,
             before=before,
             since=since,
-            waiting=self._waiting(natives),
+            waiting=self._waiting(natives) or any(one.bare for several in seen.values() for one in several.values()),
         )  # fmt: skip
 
     def _waiting(self, natives: Mapping[SideName, str]) -> bool:
@@ -174,8 +172,21 @@ def answered(db: Db, frame: Frame) -> list[tuple[work.Item, list[Step]]]:
         asked = msgspec.convert(item.body["step"], Step)
         deed = deed_of(asked, item.code)
         standing = Standings(db, frame, deed.run).of(deed, None)
+        if standing.waiting and _bare(db, frame, deed):
+            continue  # its values are not here: neither carried out nor over
         found.append((item, carried_out(frame.policy, deed, standing, item.code, item.answer)))
     return found
+
+
+def asked_about(db: Db, frame: Frame) -> dict[SideName, list[str]]:
+    """The records that answered questions of undos are about."""
+    about = [msgspec.convert(i.body["step"], Step) for i in work.answered(db, frame.flow.id, CODES) if "step" in i.body]
+    return {"left": [s.left for s in about if s.left], "right": [s.right for s in about if s.right]}
+
+
+def _bare(db: Db, frame: Frame, deed: Deed) -> bool:
+    natives: dict[SideName, str] = {"left": deed.left, "right": deed.right}
+    return any(one.bare for side in SIDES for one in seen_of(db, frame, side, [natives[side]]).values())
 
 
 def deed_of(asked: Step, code: str) -> Deed:

@@ -57,6 +57,7 @@ class Observation(msgspec.Struct, frozen=True):
     givers: dict[
         str, tuple[str, str, float]
     ] = {}  # and for each the record it is from: its ref, version and when it was seen
+    bare: bool = False  # its values were let go: they have to be read before anything is decided on it
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -69,10 +70,12 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 GONE_DIGEST = "gone"
+BARE = ""  # in the place of sealed values that were let go
 
 
-def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int = 0) -> Taken:
-    """Store what was seen. A record whose digest is as known only gets its version and `seen_at`; no `seq` (P6, P9).
+def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int = 0, fill: bool = True) -> Taken:
+    """Store what was seen. A record whose digest is as known only gets its version and `seen_at`; no `seq` (P6, P9). `fill`: also
+    its values, if they were let go.
 
     What belongs to an erased or restricted person is dropped: a record that is only kept counts as seen, as it was."""
     if not seen:
@@ -84,9 +87,10 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
     seq: int = place[0]
     scan = scan or place[1]  # seen beside a listing under way is seen all the same: its end must not call it gone
     known = {
-        row[0]: (row[1], bool(row[2]))
+        row[0]: (row[1], bool(row[2]), bool(row[3]))
         for row in db.rows(
-            f"select native, digest, gone from observations where stream = :s and native in (select v from {db.values()})",
+            "select native, digest, gone, case when vals = '' then 1 else 0 end from observations"
+            f" where stream = :s and native in (select v from {db.values()})",
             s=stream,
             list=as_list(latest),
         )
@@ -94,6 +98,7 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
     changed_rows: list[list[Json]] = []
     touched_rows: list[list[Json]] = []
     key_rows: list[list[Json]] = []
+    filled_rows: list[list[Json]] = []
     new: list[str] = []
     changed: list[str] = []
     gone: list[str] = []
@@ -118,12 +123,15 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
             continue
         body = {"e": item.record.builtins(), "o": item.record.own, "p": msgspec.to_builtins(item.problems)}
         digest = db.vault.digest(canonical(body))
-        if before is not None and before == (digest, False):
+        more: dict[str, Json] = {"m": item.modified_at} | ({} if item.kept is None else {"k": sorted(item.kept)})
+        if before is not None and before[:2] == (digest, False):
             touched_rows.append([native, item.version, item.raw_digest, at, scan])
+            if fill and before[2]:
+                sealed = db.vault.seal_json(body | more, about=native)
+                filled_rows.append([native, ENTITY_VERSIONS[item.entity], sealed])
             continue
         seq += 1
         (new if before is None else changed).append(native)
-        more: dict[str, Json] = {"m": item.modified_at} | ({} if item.kept is None else {"k": sorted(item.kept)})
         sealed = db.vault.seal_json(body | more, about=native)
         changed_rows.append(
             [native, seq, item.version, ENTITY_VERSIONS[item.entity], item.raw_digest, digest, sealed, 0, at, scan]
@@ -134,6 +142,8 @@ def take_in(db: Db, stream: int, seen: Sequence[Seen], *, at: float, scan: int =
         db.run("update streams set seq = :q where id = :i", q=seq, i=stream)
     if touched_rows:
         _touch(db, stream, touched_rows)
+    if filled_rows:
+        _fill(db, stream, filled_rows)
     return Taken(tuple(new), tuple(changed), tuple(gone), len(out))
 
 
@@ -179,10 +189,24 @@ def _touch(db: Db, stream: int, rows: list[list[Json]]) -> None:
     )  # fmt: skip
 
 
-def raw_digests(db: Db, stream: int, natives: Iterable[str]) -> dict[str, str]:
-    """Raw digest by native, of records that are not gone: unchanged raw items need no decoding."""
+def _fill(db: Db, stream: int, rows: list[list[Json]]) -> None:
+    """Put values where they were let go: no change, and no news."""
+    columns = {"native": "text", "entity_version": "big", "vals": "text"}
+    db.run(
+        "insert into observations (stream, native, seq, digest, entity_version, vals, seen_at)"
+        f" select o.stream, o.native, o.seq, o.digest, given.entity_version, given.vals, o.seen_at from {db.table(columns)}"
+        " cross join observations o where o.stream = :s and o.native = given.native"
+        " on conflict (stream, native) do update set vals = excluded.vals, entity_version = excluded.entity_version",
+        s=stream, rows=as_rows(rows),
+    )  # fmt: skip
+
+
+def raw_digests(db: Db, stream: int, natives: Iterable[str], *, fill: bool = False) -> dict[str, str]:
+    """Raw digest by native, of records that are not gone: unchanged raw items need no decoding, unless values that were let go
+    are to be filled in."""
+    held = " and (vals is null or vals <> '')" if fill else ""
     rows = db.rows(
-        f"select native, raw_digest from observations where stream = :s and gone = 0 and raw_digest <> '' and native in (select v from {db.values()})",
+        f"select native, raw_digest from observations where stream = :s and gone = 0 and raw_digest <> ''{held} and native in (select v from {db.values()})",
         s=stream, list=as_list(natives),
     )  # fmt: skip
     return {row[0]: row[1] for row in rows}
@@ -236,6 +260,44 @@ def _observation(db: Db, stream: int, entity: str, row: tuple) -> Observation:
         body["m"] if body else None,
         problems,
         kept=frozenset(body["k"]) if body and "k" in body else None,
+        bare=sealed == BARE and not gone,
+    )
+
+
+def bare(db: Db, stream: int, natives: Iterable[str]) -> list[str]:
+    """Those of `natives` that are there and whose values were let go."""
+    asked = as_list(dict.fromkeys(natives))
+    find = f"select native from observations where stream = :s and gone = 0 and vals = '' and native in (select v from {db.values()})"
+    return [row[0] for row in db.rows(find + " order by native", s=stream, list=asked)]
+
+
+def let_go(
+    db: Db, stream: int, *, upto: int, watchers: Iterable[tuple[str, str]], spare: Iterable[str], codes: str
+) -> int:
+    """Let the values go of records no flow has to look at any more: changed last at `upto` or before, neither due nor open on a
+    work list of the `watchers` (flow, side), they themselves or what they are paired with; not those in `spare`, nor those with
+    an answered question whose code begins with `codes`. Returns how many."""
+    given: dict[str, Json] = {"s": stream, "u": upto, "c": codes, "n": len(codes), "list": as_list(spare)}
+    held = ""
+    for number, (flow, side) in enumerate(watchers):
+        far = "right" if side == "left" else "left"
+        f = f":f{number}"
+        given[f"f{number}"] = flow
+        busy = (
+            f"exists (select 1 from due d where d.flow = {f} and d.side = '{{side}}' and d.native = {{native}})"
+            f" or exists (select 1 from work w where w.flow = {f} and w.side = '{{side}}' and w.native = {{native}} and"
+            " (w.state = 'open' or (w.state = 'answered' and substr(w.code, 1, :n) = :c)))"
+        )
+        held += " and not (" + busy.format(side=side, native="observations.native") + ")"
+        held += (
+            f" and not exists (select 1 from bases b where b.flow = {f} and b.{side}_native = observations.native and ("
+            + busy.format(side=far, native=f"b.{far}_native")
+            + "))"
+        )
+    return db.run(
+        "update observations set vals = '' where stream = :s and seq <= :u and vals <> ''"
+        f"{held} and native not in (select v from {db.values()})",
+        **given,
     )
 
 
@@ -244,7 +306,7 @@ def cut_down(db: Db, stream: int, kept: frozenset[str]) -> None:
     after, size = "", 2000
     while True:
         rows = db.rows(
-            "select native, vals, gone, digest from observations where stream = :s and native > :a and vals is not null"
+            "select native, vals, gone, digest from observations where stream = :s and native > :a and vals <> ''"
             " order by native limit :n",
             s=stream, a=after, n=size,
         )  # fmt: skip

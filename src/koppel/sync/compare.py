@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 
 from koppel.mapping.flow import FieldRule, SideName, other
-from koppel.model.kinds import normalise
 from koppel.model.values import Json
 from koppel.sync.base import Base
 from koppel.sync.decide import Policy
@@ -78,7 +77,7 @@ def undisturbed(policy: Policy, base: Base, *, follower: bool) -> bool:
         if key not in base.left or key not in base.right:
             return False
         left, right = base.left[key], base.right[key]
-        if left != right and not _plainly_same(shape, left, right):
+        if left != right and not shape.plainly_same(left, right):
             return False
     return True
 
@@ -171,7 +170,7 @@ def _differences(policy: Policy, view: View, linked: Linked, steps: Sequence[Ste
         one, two = left.values.get(key), right.values.get(key)
         if key in broken:
             verdict, why = "person", broken[key].text
-        elif _plainly_same(shape, one, two):
+        elif one == two or shape.plainly_same(one, two):
             continue
         else:
             verdict, why = _verdict(policy, view, linked, shape, steps, known, one, two)
@@ -232,11 +231,6 @@ def rule_words(rule: FieldRule) -> str:
 
 
 # --- small makers -------------------------------------------------------------------------------------------------------
-
-
-def _plainly_same(shape: Shape, left: Json, right: Json) -> bool:
-    """Whether two values differ in formatting at most."""
-    return left == right or normalise(shape.kind, left) == normalise(shape.kind, right)
 
 
 def _finding(kind: Kind, verdict: Verdict, view: View, counterpart: str | None, **given: Json) -> Finding:

@@ -20,6 +20,7 @@ from koppel.mapping.flow import SideName, other
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
 from koppel.model.values import Json
+from koppel.sync import looks
 from koppel.sync.base import Base, Written
 from koppel.sync.newest import since
 from koppel.sync.shapes import Shape
@@ -322,11 +323,13 @@ def _union(key: str, shape: Shape, now: Now, base: Base, out: Merged) -> None:
     if lack is not None:
         out.parks[key] = lack
         return
-    agreed = {"left": _elements(shape, base.left.get(key)), "right": _elements(shape, base.right.get(key))}
+    digested = looks.is_look(base.left.get(key)) or looks.is_look(base.right.get(key))
+    bases = {"left": base.left.get(key), "right": base.right.get(key)}
+    agreed = {side: _elements(shape, value, digested=digested) for side, value in bases.items()}
     known = key in base.left or key in base.right
     stands: dict[SideName, dict[str, Json]] = {}
     for side in SIDES:
-        shown = _elements(shape, now.on(side))
+        shown = _elements(shape, now.on(side), digested=digested)
         wiped = known and not shown and shape.rule.empty == "keep"  # an empty value wipes nothing: it is filled again
         stands[side] = agreed[side] if wiped else shown
     for side in SIDES:
@@ -334,7 +337,12 @@ def _union(key: str, shape: Shape, now: Now, base: Base, out: Merged) -> None:
         removed = agreed[far].keys() - stands[far].keys()
         added = stands[far].keys() - agreed[far].keys()
         kept = {name for name in stands[side] if name not in removed} | added
-        spelled = stands[far] | stands[side]
+        spelled = _said(stands[far]) | _said(stands[side])
+        if kept - spelled.keys():  # wiped there, never held here: nobody is left to say what it was
+            out.to["left"].pop(key, None)
+            out.because.pop(key, None)
+            _ask(key, now, out, "emptied, and what it held is not kept here")
+            return
         wanted = [spelled[name] for name in {**stands["left"], **stands["right"]} if name in kept]
         if not shape.same_on(side, now.on(side), wanted) and shape.may_write(side):
             out.to[side][key] = wanted or None
@@ -343,10 +351,18 @@ def _union(key: str, shape: Shape, now: Now, base: Base, out: Merged) -> None:
         out.agreed[key] = (now.left, now.right)
 
 
-def _elements(shape: Shape, value: Json) -> dict[str, Json]:
-    """The elements of a set by what tells them apart: how both sides would show them."""
+def _said(elements: dict[str, Json]) -> dict[str, Json]:
+    """Those elements of which more than a look is there."""
+    return {name: item for name, item in elements.items() if not looks.is_look(item)}
+
+
+def _elements(shape: Shape, value: Json, *, digested: bool) -> dict[str, Json]:
+    """The elements of a set by what tells them apart: how both sides would show them, or digests of that. Of a look only these
+    are known."""
+    if looks.is_look(value):
+        return dict.fromkeys(value.get(looks.EACH, ()), value)
     items = _as_list(value)
-    return {repr(shape.shown("right", shape.shown("left", [item]))): item for item in items if not is_blank(item)}
+    return {shape.element(item, digested=digested): item for item in items if not is_blank(item)}
 
 
 def _answered(key: str, shape: Shape, now: Now, out: Merged) -> None:

@@ -10,6 +10,7 @@ from koppel.mapping.references import references_of
 from koppel.model.can import Can, Field
 from koppel.model.kinds import is_blank, normalise
 from koppel.model.values import Json
+from koppel.sync import looks
 
 
 def _same(value: Json) -> Json:
@@ -32,6 +33,7 @@ class Shape:
     fact: bool = False
     required_left: bool = field(default=False)
     required_right: bool = field(default=False)
+    digest: Callable[[bytes], str] | None = None  # keyed; only where a side's values are not kept
 
     def shown(self, side: SideName, value: Json) -> Json:
         """How that side would show the value, normalised: what comparisons are made on."""
@@ -42,15 +44,50 @@ class Shape:
 
     def same_on(self, side: SideName, one: Json, two: Json) -> bool:
         """Whether two values look the same on that side."""
+        if looks.is_look(one) or looks.is_look(two):
+            way = looks.WAYS.index(side)
+            return self._digested(way, one) == self._digested(way, two)
         return self.shown(side, one) == self.shown(side, two)
 
     def same(self, one: Json, two: Json) -> bool:
         """Whether two values look the same on either side: then there is nothing either could show better."""
-        return (
-            normalise(self.kind, one) == normalise(self.kind, two)
-            or self.same_on("right", one, two)
-            or self.same_on("left", one, two)
+        return self.plainly_same(one, two) or self.same_on("right", one, two) or self.same_on("left", one, two)
+
+    def plainly_same(self, one: Json, two: Json) -> bool:
+        """Whether two values differ in formatting at most."""
+        if looks.is_look(one) or looks.is_look(two):
+            return self._digested(0, one) == self._digested(0, two)
+        return normalise(self.kind, one) == normalise(self.kind, two)
+
+    def look(self, value: Json) -> Json:
+        """What is kept of a value that is not to be kept; a blank one, and a look, as they are."""
+        if is_blank(value) or looks.is_look(value):
+            return value
+        each = None
+        if self.rule.owner == "union" or isinstance(value, (list, tuple)):
+            several = value if isinstance(value, (list, tuple)) else [value]
+            each = [self.element(item, digested=True) for item in several if not is_blank(item)]
+        plain, left, right = (self._digested(way, value) for way in range(len(looks.WAYS)))
+        return looks.look(plain, left, right, each)
+
+    def element(self, item: Json, *, digested: bool) -> str:
+        """What tells an element of a set apart: how both sides would show it."""
+        name = repr(self.shown("right", self.shown("left", [item])))
+        return self._digest(name.encode()) if digested else name
+
+    def _digested(self, way: int, value: Json) -> Json:
+        """How a value, or a look, shows one way: as a digest, None when blank."""
+        if looks.is_look(value):
+            return looks.shown_as(value, way)
+        side = looks.WAYS[way]
+        shown = (
+            normalise(self.kind, value) if side == "plain" else self.shown("left" if side == "left" else "right", value)
         )
+        return None if shown is None else self._digest(looks.comparable(shown))
+
+    def _digest(self, data: bytes) -> str:
+        assert self.digest is not None, f"{self.rule.key} has no key to make digests with"
+        return self.digest(self.rule.key.encode() + b"\0" + data)
 
     def may_write(self, side: SideName) -> bool:
         """Whether the field can be updated on that side."""
@@ -77,7 +114,9 @@ def _field(can: Can, rule: FieldRule, side: SideName) -> Field | None:
     return can.field(rule.path) or (Field(path=rule.path, own=True) if rule.side == side else None)
 
 
-def shapes(flow: Flow, left: Can, right: Can, facts: frozenset[str]) -> dict[str, Shape]:
+def shapes(
+    flow: Flow, left: Can, right: Can, facts: frozenset[str], *, digest: Callable[[bytes], str] | None = None
+) -> dict[str, Shape]:
     """The shapes of a flow's fields, by rule key.
 
     What names a record is compared as who it names, which no vendor re-spells. Inside lists a form must leave the part that
@@ -101,5 +140,6 @@ def shapes(flow: Flow, left: Can, right: Can, facts: frozenset[str]) -> dict[str
             fact=rule.path.split(".", 1)[0] in facts and rule.side is None,
             required_left=bool(on_left and on_left.required),
             required_right=bool(on_right and on_right.required),
+            digest=digest,
         )
     return made

@@ -20,6 +20,7 @@ from koppel.model.values import Json
 from koppel.sync.base import Base, Written
 from koppel.sync.corrections import DOCUMENTS, correction
 from koppel.sync.decide import Policy
+from koppel.sync.looks import is_look
 from koppel.sync.merge import Visible
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Side, Step
@@ -300,10 +301,15 @@ class _Undoing:
             elif far_restored and base is not None and (written := _written(base, other(side), key)) is not None:
                 found.append(written.source)
             elif far_restored and base is not None and key in base.left:
-                found.append((base.left if side == "left" else base.right).get(key))
+                found.append(self._at_hand(side, key, (base.left if side == "left" else base.right).get(key)))
             else:
                 found.append(self.value(side, key))
         return found[0], found[1]
+
+    def _at_hand(self, side: SideName, key: str, agreed: Json) -> Json:
+        """What was agreed, as the side shows it where only its look is kept and that is still the same."""
+        shown = self.value(side, key)
+        return shown if is_look(agreed) and self.policy.shapes[key].same_on(side, shown, agreed) else agreed
 
     def _agreed_so(self, key: str, forms: tuple[Json, Json]) -> bool:
         base, shape = self.now.base, self.policy.shapes[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, Missing, Owner, RunRules
+from koppel.testing.toy_kept import kept
 from koppel.testing.toy_verdict import Verdict
 from koppel.testing.toy_world import ToyWorld
 
@@ -46,6 +47,16 @@ class PairWorld(ToyWorld):
                 ledger.add(row)
             if where > 0.4:
                 till.add(row if self.rnd.random() < 0.5 else row | {"title": people.word(), "tel": people.phone()})
+
+        self._cache()
+
+    def _cache(self) -> None:
+        """How much is kept of each system's records: mostly everything, sometimes what flows use, or only digests."""
+        rnd = Random(f"cache:{self.seed}")  # noqa: S311
+        for place in self.places:
+            mode = rnd.choices(("full", "mapped", "hashes"), (12, 4, 5))[0]
+            connection = self.connections[place.connection]
+            self.connections[place.connection] = kept(connection, mode, self.flows)
 
     def judge(self) -> None:
         """Everything that must hold once all is quiet."""
