@@ -15,13 +15,15 @@ import msgspec
 from koppel.app.opened import Opened
 from koppel.config.workspace_file import FILE, KEY_FILE, STORE_FILE
 from koppel.engine import leasing
+from koppel.engine.fetch import look_up
 from koppel.engine.ports import Ports
+from koppel.engine.send import Sender
 from koppel.formats import kvk as kvk_format
 from koppel.formats import rsin as rsin_format
 from koppel.formats import vat as vat_format
 from koppel.model.problem import KoppelError, RetryLater, SetupError, UsageError
 from koppel.model.values import Ref
-from koppel.store import due, erasure, retention, streams, suppression
+from koppel.store import due, erasure, observations, retention, streams, suppression
 from koppel.store.due import Due
 from koppel.store.holdings import Holdings, gather
 from koppel.store.people import Key, Marks, Person, Place, World, marks, people, search, whole
@@ -86,9 +88,12 @@ def world_of(workspace: Opened) -> World:
 
 
 def about(workspace: Opened, text: str) -> About:
-    """Everything held about the one person that is meant. Raises UsageError when there is none, or more than one."""
+    """Everything held about the one person that is meant. Raises UsageError when there is none, or more than one, RetryLater when
+    values that are not kept (`cache = "hashes"`) cannot be read now."""
     world, at = world_of(workspace), workspace.now()
     person = workspace.store.run(_the_one, world, text)
+    if _read_first(workspace, world, person.records):
+        person = workspace.store.run(whole, world, dict.fromkeys(person.records, "asked for"))
     kept = workspace.config.retention
     holdings = workspace.store.run(gather, world, person, keep_years=kept.trail_years, at=at)
     files = _files_naming(workspace.config.path, workspace.store.run(marks, world, person))
@@ -96,6 +101,36 @@ def about(workspace: Opened, text: str) -> About:
     cases = tuple(case for case in workspace.store.run(suppression.cases) if case.id in numbers)
     refs = tuple(world.ref(key) for key in person.records)
     return About(text, at, person, refs, holdings, kept, files, cases)
+
+
+def _read_first(workspace: Opened, world: World, records: Sequence[Key]) -> bool:
+    """Read by id what was let go of these records: what names the person is found by it. Whether there was any."""
+
+    def bare(db: Db) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for stream, native in records:
+            found.setdefault(stream, []).extend(observations.bare(db, stream, [native]))
+        return {stream: natives for stream, natives in found.items() if natives}
+
+    wanted = workspace.store.run(bare)
+    if not wanted:
+        return False
+
+    async def read(ports: Ports) -> None:
+        for stream, natives in wanted.items():
+            name, _, resource = world.places[stream].name.partition(":")
+            connection = ports.connections[name]
+            await look_up(ports, Sender(ports), connection, connection.resource(resource), "native", natives)
+
+    names = sorted({world.places[stream].connection for stream in wanted})
+    workspace.with_ports(read, only=names)
+    if workspace.store.run(bare):
+        raise RetryLater(
+            'What is known of this person could not be read (cache = "hashes").',
+            at=workspace.now() + 600,
+            remedy="Do it again when the connection can be asked.",
+        )
+    return True
 
 
 def plan_erasing(workspace: Opened, text: str) -> Erasing:

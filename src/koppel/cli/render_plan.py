@@ -76,6 +76,8 @@ def plan_sums(plan: Plan) -> Iterator[str]:
     writes = ", ".join(f"{counted(calls, 'call')} to {name}" for name, calls in plan.calls.items())
     yield f"Writing it costs {writes}." if writes else "Nothing would be written."
     yield from (quota_said(each, plan.made_at) for each in plan.quotas)
+    for name, calls in plan.read_by_id.items():
+        yield f"Making this plan took {counted(calls, 'call')} to {name} for values that are not kept here."
     for item in plan.look_ups:
         cost = f": {euros(item.euros)} ({item.source})" if item.euros and float(item.euros) else ""
         cost = f": {counted(item.tokens, 'token')} ({item.source})" if item.tokens else cost

@@ -11,7 +11,8 @@ system = "kvk"
 [connections.books-nl]
 system = "exact"
 division = 123456
-cache = "mapped"                             # full (default): all that was read is kept; mapped: only what flows use
+cache = "mapped"                             # full (default): all that was read is kept; mapped: only what flows use;
+                                             # hashes: only until every flow has looked at it
 
 [retention]
 technical_days = 90                          # records that belong to nothing, closed work items, what runs said

@@ -17,7 +17,7 @@ from koppel.mapping.flow import Endpoint, Flow
 from koppel.mapping.kept import kept_fields
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.can import Can
-from koppel.store import flows, intents, leases, notes, observations, streams
+from koppel.store import flows, intents, leases, notes, observations, streams, suppression
 from koppel.store.observations import Observation
 from koppel.store.sql import Db
 from koppel.sync.undo import CODES
@@ -71,7 +71,7 @@ def let_go(db: Db, connection: Connection, resource: Resource, *, flow: str, at:
     """Let go of the values every flow is through with; nothing while another flow that looks at them is running, or was never
     run. Returns of how many records. `flow`: whose run asks for it, under its own lease."""
     watchers = connection.lets_go.get(resource.name)
-    if watchers is None:
+    if not watchers:
         return 0
     stream = streams.number(db, connection.name, resource.name)
     upto: list[int] = []
@@ -81,7 +81,8 @@ def let_go(db: Db, connection: Connection, resource: Resource, *, flow: str, at:
         if place is None or (held is not None and held[1] > at):
             return 0
         upto.append(place.left_seq if side == "left" else place.right_seq)
-    spare = {native for i in intents.everything(db) for native in (i.target_native, i.source_native) if native}
+    spare = suppression.hidden(db, stream)  # only kept: nothing of theirs can be read again
+    spare |= {native for i in intents.everything(db) for native in (i.target_native, i.source_native) if native}
     return observations.let_go(
         db, stream, upto=min(upto, default=0), watchers=watchers, spare=sorted(spare), codes=CODES
     )

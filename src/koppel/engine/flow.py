@@ -356,7 +356,8 @@ class _Rounds:
     async def _close(self) -> Result:
         result = self._result()
         if self.frame.hashed and self.state == "done":
-            await self.ports.store.tx(let_go_of, self.frame, self.ports.clock.now())
+            if await self.ports.store.tx(let_go_of, self.frame, self.ports.clock.now()):
+                await self.ports.store.empty_log()
             await self.ports.point("values let go")
         await self.ports.store.tx(
             runs.end,

@@ -369,6 +369,7 @@ class Loader:
                     or bool(unseen)
                     or (mine is not None and lacks(mine, near_needs))
                     or any(lacks(far_seen[n], far_needs) for n in concerned if n in far_seen)
+                    or any(twin_seen[n].bare for n in same if n in twin_seen)
                     or self._waiting(anchor, native, paired)
                     or (near_stream in self.unclear and not side.keys and member is None),
                     answers=answers,

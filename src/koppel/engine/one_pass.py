@@ -43,7 +43,8 @@ from koppel.systems.spi import Absent, Found, Unknown
 FRESH = 24 * 3600.0  # a look-up of an unlistable left is good for a day, unless the flow or a person says otherwise
 PART = 500  # records decided at once; the number cannot matter
 SIDES: tuple[SideName, SideName] = ("left", "right")
-T, V = TypeVar("T"), TypeVar("V")
+T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -433,7 +434,9 @@ class Pass:
     async def lower(self, steps: Sequence[Step]) -> tuple[Planned, ...]:
         """Steps with the operations that would really be sent."""
         if self.frame.hashed:  # another flow's run may have let go of what is written to
-            targets = {side: [s.target for s in steps if s.side == side and s.target] for side in SIDES}
+            targets: dict[SideName, list[str]] = {
+                side: [s.target for s in steps if s.side == side and s.target] for side in SIDES
+            }
             await read_bare(self.ports, self.sender, self.frame, targets)
         return await self.ports.store.tx(self._lower, steps, self.ports.clock.now())
 

@@ -44,10 +44,10 @@ async def read_bare(ports: Ports, sender: Sender, frame: Frame, natives: Mapping
     return asked
 
 
-def let_go_of(db: Db, frame: Frame, at: float) -> None:
-    """Let go of the values of both sides that no flow has a use for any more."""
-    for side in sorted(frame.hashed):
-        caching.let_go(db, frame.connections[side], frame.resources[side], flow=frame.flow.id, at=at)
+def let_go_of(db: Db, frame: Frame, at: float) -> int:
+    """Let go of the values of both sides that no flow has a use for any more; returns of how many records."""
+    sides = [(frame.connections[side], frame.resources[side]) for side in sorted(frame.hashed)]
+    return sum(caching.let_go(db, *side, flow=frame.flow.id, at=at) for side in sides)
 
 
 def keep_as_looks(db: Db, frame: Frame, *, size: int = 500) -> int:

@@ -63,6 +63,7 @@ CODES: dict[str, str] = {
     "apart": "a person held it apart from the record that carries its key",
     "follows": "another record that carries its key is decided about first",
     "other_side_unread": "the other side has not been read or asked yet",
+    "let_go": 'its values are not kept here (cache = "hashes"): they are read when something changes',
     "to_be_read": "something it is compared with has to be read anew first",
     "unseen_counterpart": "its counterpart was made, and has not shown itself yet",
     "exists_skipped": "it was there before the flow met it, and the flow skips what exists",

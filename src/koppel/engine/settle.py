@@ -254,7 +254,7 @@ def keep_stamps(db: Db, frame: Frame, views: Iterable[View]) -> None:
     for view in views:
         for linked in view.linked:
             left, right = (view.own, linked.side) if view.anchor == "left" else (linked.side, view.own)
-            if not (left.gone or right.gone):
+            if not (left.gone or right.gone) and left.digest and right.digest:
                 pairs[left.native, right.native] = left, right
     kept: list[StoredBase] = []
     for pair, stored in flows.bases_of(db, frame.flow.id, left={left for left, _ in pairs}).items():

@@ -18,6 +18,7 @@ from koppel.store import trail
 from koppel.store.sql import Db
 from koppel.store.work import Item
 from koppel.sync.base import Base, Written
+from koppel.sync.looks import is_look
 from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Linked, Side, View
@@ -52,7 +53,10 @@ def fields_now(db: Db, frame: Frame, view: View, linked: Linked, items: list[Ite
     for key, shape in frame.policy.shapes.items():
         if only not in (None, key):
             continue
-        code, text, at, details = _reason(frame, view, linked, left, right, key, shape, items)
+        if {("left", left.native), ("right", right.native)} & frame.bare:
+            code, text, at, details = _let_go(base, key, items, right.native)
+        else:
+            code, text, at, details = _reason(frame, view, linked, left, right, key, shape, items)
         origin = _origin(db, base, key)
         said = code_of(origin.because) if origin is not None else ""
         if origin is not None and code == "equal" and said == "owner_stands" and origin.kind == "updated":
@@ -69,7 +73,9 @@ def fields_now(db: Db, frame: Frame, view: View, linked: Linked, items: list[Ite
                 str(frame.ref("right", right.native)),
                 left.values.get(key),
                 right.values.get(key),
-                (base.left[key], base.right.get(key)) if key in base.left else (),
+                (_said(shape, "left", base, left, key), _said(shape, "right", base, right, key))
+                if key in base.left
+                else (),
                 frame.rules_said.get(key, {}),
                 code,
                 text,
@@ -79,6 +85,23 @@ def fields_now(db: Db, frame: Frame, view: View, linked: Linked, items: list[Ite
             )
         )
     return told
+
+
+def _said(shape: Shape, side: SideName, base: Base, shown: Side, key: str) -> Json:
+    """What was agreed, as a person can read it: of a look only whether it is what the side shows."""
+    agreed = (base.left if side == "left" else base.right).get(key)
+    if not is_look(agreed):
+        return agreed
+    value = shown.values.get(key)
+    return value if key in shown.values and shape.same_on(side, value, agreed) else "(only a digest is kept)"
+
+
+def _let_go(base: Base, key: str, items: list[Item], right: str) -> Told:
+    item = next((i for i in items if i.field in (key, f"{right} {key}") and i.state == "open"), None)
+    if item is not None:
+        return _item(item)
+    known = "agreed on, and " if key in base.left else ""
+    return "let_go", f'{known}its values are not kept here (cache = "hashes")', None, {}
 
 
 def _origin(db: Db, base: Base, key: str) -> Provenance | None:

@@ -53,7 +53,9 @@ def why_not(
         return reasons, []
     reasons += [reason for item in items if (reason := _about(frame, item)) is not None]
     pending = _pending(db, frame, side, native, seen, stream, now, views)
-    if not views and not reasons:
+    if not views and not reasons and seen.bare:
+        reasons.append(_kept_as_digest(frame))
+    elif not views and not reasons:
         reasons += _without_view(db, frame, side, seen)
     fields: list[FieldNow] = []
     steps: list[Step] = []
@@ -234,7 +236,9 @@ def _view(db: Db, frame: Frame, view: View, side: SideName) -> tuple[list[Reason
     if view.unseen:
         text = f"its counterpart {', '.join(view.unseen)} was made, and has not shown itself yet"
         reasons.append(Reason(None, text, code="unseen_counterpart", flow=flow))
-    if view.waiting and not view.unseen and not Loader(db, frame).slots:
+    if frame.bare:  # of this one record and what belongs to it: nothing else was looked at
+        reasons.append(_kept_as_digest(frame))
+    elif view.waiting and not view.unseen and not Loader(db, frame).slots:
         text = "something it is compared with has to be read anew first; the next run does"
         reasons.append(Reason(None, text, code="to_be_read", flow=flow))
     decided = decide(frame.policy, view)
@@ -255,6 +259,11 @@ def _view(db: Db, frame: Frame, view: View, side: SideName) -> tuple[list[Reason
         details: dict[str, Json] = {"dated": view.own.dated, "start": frame.flow.start}
         reasons.append(Reason(None, early.text, code="before_start", flow=flow, details=details))
     return reasons, [step for step in decided if step.kind not in ("refuse", "agree")]
+
+
+def _kept_as_digest(frame: Frame) -> Reason:
+    text = 'its values are not kept here (cache = "hashes"): they are read by id as soon as something changes'
+    return Reason(None, text, code="let_go", flow=frame.flow.id)
 
 
 def _out_of_scope(db: Db, frame: Frame, side: SideName, native: str, said: str, code: str) -> Reason:

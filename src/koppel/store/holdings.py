@@ -13,6 +13,7 @@ from koppel.store.people import DOCUMENTS, Marks, Person, World, called, held, m
 from koppel.store.sql import Db, as_list
 from koppel.store.trail import Recorded
 from koppel.sync.base import Base
+from koppel.sync.looks import is_look
 
 Row = dict[str, Json]
 PARTIES = ("customer", "party")  # the document fields that name who it is for
@@ -119,7 +120,11 @@ def _agreed(db: Db, world: World, person: Person) -> Iterator[Row]:
         if subject in ids or here:
             base = msgspec.json.decode(db.vault.unseal(sealed), type=Base)
             sent = {side: msgspec.to_builtins(w) for side, w in (("left", base.written_left), ("right", base.written_right)) if w}  # fmt: skip
-            yield {"flow": flow, "left": left, "right": right, "as_left_shows": base.left, "as_right_shows": base.right, "on_their_way": sent}  # fmt: skip
+            yield {"flow": flow, "left": left, "right": right, "as_left_shows": _said(base.left), "as_right_shows": _said(base.right), "on_their_way": sent}  # fmt: skip
+
+
+def _said(agreed: dict[str, Json]) -> dict[str, Json]:
+    return {key: "(only a digest)" if is_look(value) else value for key, value in agreed.items()}
 
 
 def _here(world: World, mine: dict[int, set[str]], flow: str, side: str, native: str) -> bool:

@@ -107,6 +107,24 @@ class Store:
             raise
         return done
 
+    async def empty_log(self) -> None:
+        """Take what passed through SQLite's write-ahead log out of its file; not while somebody else reads, and never waited for."""
+
+        def checkpoint() -> None:
+            if not self.sqlite or self._connection is None:
+                return
+            raw = _raw(self._connection)
+            raw.execute("pragma busy_timeout = 0")
+            try:
+                raw.execute("pragma wal_checkpoint(truncate)").fetchall()
+            finally:
+                raw.execute(f"pragma busy_timeout = {int(BUSY_SECONDS * 1000)}")
+
+        if self._thread is None:
+            checkpoint()
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._thread, checkpoint)
+
     def clock_offset(self) -> float:
         """Seconds the database's clock is ahead of this machine's; 0 for a file, which only this machine can open.
 

@@ -27,8 +27,13 @@ def test_a_connection_that_is_changed_keeps_its_cache_mode(folder):
     assert connections["other"].cache == "full"
 
 
-@pytest.mark.parametrize(("mode", "says"), [("hashes", "is not available"), ("some", "is no cache mode")])
-def test_a_mode_that_there_is_not_is_refused(folder, mode, says):
+@pytest.mark.parametrize("mode", ["full", "mapped", "hashes"])
+def test_a_mode_that_there_is_is_read(folder, mode):
     (folder / "koppel.toml").write_text(FILE.replace("mapped", mode), "utf-8")
-    with pytest.raises(SetupError, match=says):
+    assert read_config(folder).connections["books"].cache == mode
+
+
+def test_a_mode_that_there_is_not_is_refused(folder):
+    (folder / "koppel.toml").write_text(FILE.replace("mapped", "some"), "utf-8")
+    with pytest.raises(SetupError, match="is no cache mode"):
         read_config(folder)

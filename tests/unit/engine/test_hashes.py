@@ -1,0 +1,276 @@
+"""`cache = "hashes"`: the same is done as with all values kept, what is decided on is read first, and nothing settled lies here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+
+import msgspec
+import pytest
+
+from koppel.engine import reconcile
+from koppel.engine.flow import Options
+from koppel.engine.plan import Plan
+from koppel.engine.send import Sender
+from koppel.store import flows, observations, streams, trail
+from koppel.store.store import open_store
+from koppel.store.vault import Vault
+from koppel.sync.looks import is_look
+from koppel.testing import toys
+from koppel.testing.toy_kept import kept
+
+from .two_sides import Somebody, TwoSides
+
+
+def in_mode(sides: TwoSides, mode: str, *names: str) -> TwoSides:
+    for name in names or ("left", "right"):
+        sides.connections[name] = kept(sides.connections[name], mode, [sides.flow])
+    sides.ports = sides.new_ports(sides.ports.worker)
+    return sides
+
+
+def rows(sides: TwoSides, name: str, resource: str) -> dict[str, observations.Observation]:
+    stream = sides.store.run(streams.number, name, resource)
+    find = "select native from observations where stream = :s"
+    natives = [row[0] for row in sides.store.run(lambda db: db.rows(find, s=stream))]
+    return sides.store.run(observations.load, stream, natives, entity="company")
+
+
+def held(sides: TwoSides) -> list[str]:
+    """Records whose values lie here."""
+    both = (("left", rows(sides, "left", "customers")), ("right", rows(sides, "right", "shops")))
+    return sorted(f"{side} {native}" for side, seen in both for native, one in seen.items() if one.record is not None)
+
+
+@pytest.fixture(params=["left", "right", "both"])
+def hashed_sides(request):
+    return {"left": ("left",), "right": ("right",), "both": ("left", "right")}[request.param]
+
+
+def story(sides: TwoSides, *, seed: int = 7) -> list[tuple[str, ...]]:
+    """A fortnight in two systems: made, changed on either side, put back, asked about, deleted; what each run did."""
+    told: list[tuple[str, ...]] = []
+
+    def run() -> None:
+        counts = sides.sync().counts
+        told.append(tuple(f"{kind} {counts[kind]}" for kind in ("create", "update", "link", "unlink", "ask", "park")))
+
+    somebody = Somebody(sides, seed)
+    for number in range(6):
+        somebody.founds(f"4210000{number}")
+    one, two = sides.both("42100077", mail="a@firm.example")
+    for _ in range(3):
+        run()
+    sides.ledger.edit(one, {"tel": "0205559999"})  # carried over
+    run()
+    run()
+    sides.till.edit(two, {"legal": "Niet Zo", "web": "www.new.example"})  # the left owns the first: put back
+    run()
+    run()
+    sides.ledger.edit(one, {"mail": "left@firm.example"})  # both sides: asked
+    sides.till.edit(two, {"mail": "right@firm.example"})
+    run()
+    sides.ledger.edit(one, {"title": "Bakker en Zoon"})  # while the question is open
+    run()
+    sides.answer("right")
+    run()
+    run()
+    sides.till.edit(two, {"codes": [{"code": "10001"}]})  # a set that is united
+    run()
+    sides.ledger.edit(one, {"codes": [{"code": "10001"}, {"code": "10002"}]})
+    run()
+    run()
+    sides.till.delete(two)
+    run()
+    sides.answer("restore")
+    run()
+    run()
+    for _ in range(12):
+        somebody.edits()
+    for _ in range(4):
+        run()
+    return told
+
+
+def ends(sides: TwoSides) -> object:
+    """Everything but stamps: values on both sides, kinds of entries, open questions."""
+    entries = [(e.kind, (e.data or {}).get("left"), (e.data or {}).get("fields")) for e in sides.trail()]
+    kinds = [
+        (kind, left, msgspec.to_builtins(fields))
+        for kind, left, fields in entries
+        if kind in ("created", "updated", "archived")
+    ]
+    changed = [
+        (kind, left, {key: (one["before"], one["after"]) for key, one in (fields or {}).items()})
+        for kind, left, fields in kinds
+    ]
+    return sides.shown(), changed, [(i.field, i.code, i.body["text"]) for i in sides.asks() + sides.parked()]
+
+
+def test_the_same_is_done_and_written_down_as_with_all_values_kept(hashed_sides):
+    full, hashed = TwoSides(missing_left="ask", missing_right="ask"), TwoSides(missing_left="ask", missing_right="ask")
+    in_mode(hashed, "hashes", *hashed_sides)
+    assert story(hashed) == story(full)
+    assert ends(hashed) == ends(full)  # `before` of every write, too: the trail holds what stood there
+    assert hashed.store.run(trail.verify) is None
+
+
+def test_what_every_flow_has_looked_at_is_let_go_and_what_is_asked_about_stays():
+    sides = in_mode(TwoSides(), "hashes")
+    one, two = sides.both("42100077", mail="a@firm.example")
+    sides.both("42100078")
+    sides.settled()
+    assert held(sides) == []
+    sides.ledger.edit(one, {"mail": "left@firm.example"})
+    sides.till.edit(two, {"mail": "right@firm.example"})
+    sides.settled()
+    assert held(sides) == [f"left {one}", f"right {two}"]
+    sides.answer("left")
+    sides.settled()
+    assert held(sides) == []
+    bases = sides.store.run(flows.bases_of, "pair", left=[one])[one, two].base
+    assert all(is_look(value) for values in (bases.left, bases.right) for value in values.values() if value is not None)
+
+
+def test_a_quiet_run_reads_nothing_by_id_and_a_change_reads_its_counterpart_in_one_call():
+    sides = in_mode(TwoSides(), "hashes")
+    pairs = [sides.both(f"421000{number}") for number in range(10, 22)]
+    sides.settled()
+    assert sides.plan().read_by_id == {}
+    for one, _ in pairs:
+        sides.ledger.edit(one, {"tel": "0205551111"})
+    plan: Plan = sides.plan()
+    assert plan.counts["update"] == 12
+    assert plan.read_by_id == {"right": 1}  # twelve records, one call
+    assert all(p.step.before == {"phone": "0205550001"} for p in plan.steps if p.step.kind == "update")
+    sides.settled()
+    assert held(sides) == []
+
+
+def test_nothing_is_decided_on_a_record_that_cannot_be_read():
+    sides = in_mode(TwoSides(), "hashes")
+    one, two = sides.both("42100077")
+    sides.settled()
+    sides.ledger.edit(one, {"tel": "0205551111"})
+    found = sides.till.handle
+    sides.till.handle = lambda request: (
+        msgspec.structs.replace(found(request), status=503) if "/find" in request.url else found(request)
+    )
+    sides.sync()
+    assert sides.till.rows[two]["tel"] == "0205550001"
+    sides.till.handle = found
+    sides.settled()
+    assert sides.till.rows[two]["tel"] == "0205551111"
+
+
+def test_an_undo_reads_first_and_takes_back_the_same():
+    outcomes = []
+    for mode in ("full", "hashes"):
+        sides = in_mode(TwoSides(), mode)
+        one, _ = sides.both("42100077")
+        sides.settled()
+        sides.ledger.edit(one, {"tel": "0205551111", "title": "Anders"})
+        run = sides.sync().run
+        sides.settled()
+        assert mode == "full" or held(sides) == []
+        result = sides.undo(run)
+        sides.settled()
+        outcomes.append((result.counts["update"], sides.shown()))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_comparison_reads_what_it_needs_and_finds_the_same():
+    told = []
+    for mode in ("full", "hashes"):
+        sides = in_mode(TwoSides(create_left=False, create_right=False), mode)
+        for number in range(5):
+            sides.both(f"4210001{number}")
+        one, two = sides.both("42100077", web="www.a.example")
+        sides.ledger.add({"nr": "42100099", "title": "Alleen links", "tel": "0205550009"})
+        sides.till.add({"nr": "42100098", "title": "Alleen rechts", "tel": "0205550008"})
+        sides.settled()
+        sides.ledger.edit(one, {"web": "www.b.example"})
+        sides.till.edit(two, {"title": "Heel Anders"})
+        sides.later()
+        asyncio.run(reconcile.read_whole(sides.ports, sides.flow, Options()))
+        found: list[object] = []
+        summary = asyncio.run(reconcile.compare(sides.ports, sides.flow, found.append))
+        told.append((found, summary.pairs, summary.same, summary.counts))
+        assert mode == "full" or len(held(sides)) < 14
+    assert told[0] == told[1]
+
+
+def test_a_connection_that_changes_to_hashes_lets_go_and_one_that_changes_back_reads_again():
+    sides = in_mode(TwoSides(), "full")
+    one, two = sides.both("42100077")
+    sides.settled()
+    assert held(sides) == [f"left {one}", f"right {two}"]
+    entries = len(sides.trail())
+    in_mode(sides, "hashes")
+    sides.settled(2)
+    assert held(sides) == []
+    base = sides.store.run(flows.bases_of, "pair", left=[one])[one, two].base
+    assert is_look(base.left["phone"])
+    in_mode(sides, "full")
+    sides.sync()
+    assert held(sides) == [f"left {one}", f"right {two}"]
+    assert len(sides.trail()) == entries  # nothing of it is news
+    sides.till.edit(two, {"legal": "Niet Zo"})
+    sides.settled()
+    assert sides.till.rows[two]["legal"] == "Bakker BV"
+
+
+class Glass(Vault):
+    """Seals nothing: every byte that is stored can be read."""
+
+    def seal(self, plain: bytes, *, about: str = "") -> str:
+        return "t:" + plain.decode() if plain.isascii() else "b:" + base64.b64encode(plain).decode()
+
+    def unseal(self, sealed: str, *, about: str = "") -> bytes:
+        return sealed[2:].encode() if sealed.startswith("t:") else base64.b64decode(sealed[2:])
+
+
+def stored_bytes(mode: str, folder) -> tuple[bytes, set[bytes]]:
+    """What the database's files hold after records were made and changed and two runs were quiet; and the values they show."""
+    sides = TwoSides()
+    file = folder / f"{mode}.db"
+    sides.store = open_store(f"sqlite:///{file}", Glass(bytes(range(32))), inline=True, create=True)
+    sides.ledger.renumber()
+    in_mode(sides, mode)
+    asyncio.run(Sender(sides.ports).logins.redeem(sides.connections["left"], sides.ledger.new_code()))
+    somebody = Somebody(sides, 3)
+    for number in range(5):
+        sides.both(
+            **somebody.row(f"4210002{number}") | {"legal": f"Firma Nummer {number:04}"}, number=f"4210002{number}"
+        )
+    for number in range(5):
+        sides.ledger.add(somebody.row(f"4210003{number}") | {"legal": f"Beheer Twee {number:04}"})
+    sides.settled()
+    for native in sorted(sides.ledger.rows)[:3]:
+        sides.ledger.edit(native, {"tel": somebody.phone(), "place": somebody.value("place")})
+    sides.settled(2)
+    sides.settled(2)
+    assert sides.asks() + sides.parked() == []
+    needles = {
+        str(part).encode()
+        for server in (sides.ledger, sides.till)
+        for row in server.rows.values()
+        for word, value in row.items()
+        if word in toys.PATH
+        for part in (value.values() if isinstance(value, dict) else (value,))
+        if isinstance(part, str) and len(part) > 7
+    }
+    live = b"".join(path.read_bytes() for path in sorted(folder.glob(f"{mode}.db*")))
+    sides.store.close()
+    return live + b"".join(path.read_bytes() for path in sorted(folder.glob(f"{mode}.db*"))), needles
+
+
+def test_no_value_of_a_settled_record_is_in_the_files_of_the_database(tmp_path):
+    data, needles = stored_bytes("hashes", tmp_path)
+    assert len(needles) > 40
+    assert sorted(needle for needle in needles if needle in data) == []
+
+
+def test_the_same_search_finds_them_where_all_is_kept(tmp_path):
+    data, needles = stored_bytes("full", tmp_path)
+    assert sum(needle in data for needle in needles) > len(needles) * 0.9
