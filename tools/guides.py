@@ -16,6 +16,7 @@ Sandboxes go by a fixed clock and a fixed seed, so that a page comes out the sam
 random keys) is put as `…`.
 """
 
+# ruff: noqa: INP001, T201, S102, S603 - a script that plays our own pages
 from __future__ import annotations
 
 import os
@@ -109,7 +110,7 @@ class Page:
         for pattern, mask in MASKS:
             printed = pattern.sub(mask, printed)
         lines = printed.splitlines()
-        kept = lines[: int(only)] + ["…"] if only and len(lines) > int(only) else lines
+        kept = [*lines[: int(only)], "…"] if only and len(lines) > int(only) else lines
         return "".join(f"{line.rstrip()}\n" for line in kept)
 
 
