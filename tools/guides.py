@@ -6,14 +6,15 @@
 What a page can hold, besides text:
 
     <!-- scene companies=12 seed=7 -->    a new workspace `my-books` on sandboxes of KVK, Exact and AFAS, signed in, without flows
+    <!-- scene … like=two-way -->        the same, with the files of that page, and each of its flows run once
     <!-- file flows/both.toml -->         the fenced block that follows is written to that file of the workspace
     <!-- meanwhile                        Python, run with `at` (koppel.testing.stand.Stand): what people and vendors do
     ... -->
     ```console                            `$ ` begins a command, run in the workspace's folder; the rest is what it printed;
-                                          `| head -20` keeps the first lines
+                                          `| head -20` keeps the first lines, `| tail -5` the last
 
 Sandboxes go by a fixed clock and a fixed seed, so that a page comes out the same every time. What cannot (addresses, hashes,
-random keys) is put as `…`.
+random keys) is put as `…`; progress is left out.
 """
 
 # ruff: noqa: INP001, T201, S102, S603 - a script that plays our own pages
@@ -41,6 +42,11 @@ PART = re.compile(
 MASKS = (
     (re.compile(r"http://127\.0\.0\.1:\d+"), "http://127.0.0.1:…"),
     (re.compile(r"\b[0-9a-f]{32,64}\b"), "…"),
+    (re.compile(r"\boperation [a-z2-7]{20}\b"), "operation …"),
+    (
+        re.compile(r"^\d+ of \d+ writes done\n", re.MULTILINE),
+        "",
+    ),  # progress: how often it is said hangs on how fast it goes
 )
 WIDTH = "110"
 
@@ -63,9 +69,7 @@ class Page:
         elif match["meanwhile"] is not None:
             exec(compile(match["meanwhile"], "meanwhile", "exec"), {"at": self._stand})
         elif match["file"] is not None:
-            path = self._stand.folder / match["file"]
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(match["text"], encoding="utf-8")
+            self._file(match["file"], match["text"])
         else:
             return "```console\n" + "".join(self._console(match["console"])) + "```"
         return match[0]
@@ -84,6 +88,22 @@ class Page:
         if "flows" not in options:
             for flow in (self.at.folder / "flows").glob("*.toml"):
                 flow.unlink()
+        if "like" in options:
+            self._like(GUIDES / f"{options['like']}.md")
+
+    def _like(self, page: Path) -> None:
+        """Set up what another page sets up, and bring its flows up to date."""
+        for match in PART.finditer(page.read_text(encoding="utf-8")):
+            if match["file"] is not None:
+                self._file(match["file"], match["text"])
+        with self._stand.reopen(actor="anna") as workspace:
+            for flow in workspace.flows:
+                workspace.sync(flow)
+
+    def _file(self, name: str, text: str) -> None:
+        path = self._stand.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
     def _console(self, block: str) -> Iterator[str]:
         for line in block.splitlines():
@@ -95,7 +115,7 @@ class Page:
 
     def _run(self, command: str) -> str:
         at = self._stand
-        command, _, only = command.partition(" | head -")
+        command, _, only = command.partition(" | ")
         program, *arguments = shlex.split(command)
         if program == "cat":
             return (at.folder / arguments[0]).read_text(encoding="utf-8")
@@ -106,12 +126,23 @@ class Page:
             cwd=at.folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         printed = done.stdout.replace(str(at.folder.resolve()), "my-books").replace(str(at.folder), "my-books")
-        assert "Traceback" not in printed, f"{command}\n{printed}"
-        for pattern, mask in MASKS:
-            printed = pattern.sub(mask, printed)
-        lines = printed.splitlines()
-        kept = [*lines[: int(only)], "…"] if only and len(lines) > int(only) else lines
-        return "".join(f"{line.rstrip()}\n" for line in kept)
+        return tidied(command, printed, only)
+
+
+def tidied(command: str, printed: str, only: str = "") -> str:
+    """What a command printed, as it goes on the page. A traceback is never shown to anybody: AssertionError."""
+    assert "Traceback" not in printed, f"{command}\n{printed}"
+    for pattern, mask in MASKS:
+        printed = pattern.sub(mask, printed)
+    return "".join(f"{line.rstrip()}\n" for line in _only(printed.splitlines(), only))
+
+
+def _only(lines: list[str], filtered: str) -> list[str]:
+    """What `head -N` or `tail -N` leaves of them; that something was left out is shown."""
+    word, _, number = filtered.partition(" -")
+    if not filtered or len(lines) <= int(number):
+        return lines
+    return [*lines[: int(number)], "…"] if word == "head" else ["…", *lines[-int(number) :]]
 
 
 def pages() -> list[Path]:

@@ -15,7 +15,7 @@ from koppel.app.worklists import Which
 from koppel.engine.explain import Explanation
 from koppel.model.problem import UsageError
 from koppel.model.values import Json, Ref
-from koppel.store import runs, streams, suppression, trail, work
+from koppel.store import observations, runs, streams, subjects, suppression, trail, work
 from koppel.store.trail import Broken, Head, Recorded
 
 
@@ -58,7 +58,7 @@ class Looking(Running):
         return worklists.decide_many(self, {number: answer})[0]
 
     def why(self, ref: str, field: str | None = None) -> Explanation:
-        """Why a record, or one of its fields, is as it is, or why nothing happened to it. `ref` = connection:resource:id; a KVK number alone is looked for on every left. Raises UsageError."""
+        """Why a record, or one of its fields, is as it is, or why nothing happened to it. `ref` = connection:resource:id; a KVK number alone is looked for on the left that cannot be listed, else among all records. Raises UsageError."""
         about = self._ref(ref)
         stream = self.store.run(streams.number, about.connection, about.resource)
         if self.store.run(suppression.hidden_among, stream, [about.native]):
@@ -78,10 +78,34 @@ class Looking(Running):
         taken, refused, _ = read_numbers([text])
         if not taken:
             raise UsageError(f"{refused[text]}.", remedy="Or name a record: connection:resource:id")
+        number = str(taken[0])
         ends = sorted({str(f.flow.left) for f in self.flows.values() if f.flow and f.flow.scope.take != "all"})
-        if len(ends) != 1:
-            raise UsageError("Say where the record is.", remedy="For instance: register:companies:00100104")
-        return Ref.parse(f"{ends[0]}:{taken[0]}")
+        if len(ends) == 1:
+            return Ref.parse(f"{ends[0]}:{number}")
+        found = self._carriers(number)
+        if not found:
+            raise UsageError(f"No record with number {number} was seen.", remedy="Or name one: connection:resource:id")
+        if len(set(found.values())) > 1:
+            named = ", ".join(str(ref) for ref in found)
+            raise UsageError(
+                f"Several records carry {number}, and they are not one thing.", remedy=f"Name one: {named}"
+            )
+        return next(iter(found))
+
+    def _carriers(self, kvk: str) -> dict[Ref, str]:
+        """The records of the flows' resources that carry this number, lefts first, each with the thing it is of."""
+        flows = [loaded.flow for loaded in self.flows.values() if loaded.flow is not None]
+        found: dict[Ref, str] = {}
+        for end in dict.fromkeys([*(flow.left for flow in flows), *(flow.right for flow in flows)]):
+            stream = self.store.run(streams.named, end.connection, end.resource)
+            if stream is None:
+                continue
+            natives = self.store.run(observations.carriers, stream.id, [("kvk", kvk)])["kvk", kvk]
+            members = self.store.run(subjects.of_records, stream.id, natives)
+            for native in natives:
+                ref = Ref(end.connection, end.resource, native)
+                found[ref] = members[native].subject if native in members else str(ref)
+        return found
 
     def audit_verify(self, *, against: Head | None = None) -> Broken | None:
         """Check the trail's chain, and that it passes through an exported head; None when it holds."""

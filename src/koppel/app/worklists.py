@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from koppel.app.answers import check_typed
 from koppel.app.naming import said
 from koppel.app.running import Running
 from koppel.model.problem import UsageError
@@ -91,6 +92,10 @@ def check_answer(item: Item | None, number: int, answer: Json) -> None:
 
 def decide_many(workspace: Running, answers: Mapping[int, Json]) -> list[Item]:
     """Answer questions; the next run carries them out. Raises UsageError for the first that cannot be answered so: then none is."""
+    for number, answer in answers.items():
+        item = workspace.store.run(work.get, number)
+        if item is not None and isinstance(answer, dict) and "value" in answer:
+            check_typed(workspace, item.flow, item.field, answer["value"])
     return workspace.store.run_durable(_decide, answers, workspace.actor, workspace.now())
 
 

@@ -110,9 +110,11 @@ def _question(item: Item, flows: Mapping[str, Flow | None]) -> Text:
     from koppel.cli.words import field_name, sided
 
     text, (left, right) = Text(), names_of(flows.get(item.flow))
-    if item.field and item.field not in ("missing", "scope"):
+    question = str(item.body.get("text", item.code))
+    if item.field and item.field not in ("missing", "scope") and not item.field.startswith("undo "):
+        question = question.removeprefix(f"{item.field}: ")
         text.append(f"{field_name(item.field)}: ", "bold")
-    text.append(sided(str(item.body.get("text", item.code)), left, right))
+    text.append(sided(question, left, right))
     for number, choice in enumerate(item.body.get("choices", []), start=1):
         text.append(f"\n{number} ", "bold")
         text.append(sided(choice_words(choice), left, right))

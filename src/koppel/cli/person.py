@@ -134,7 +134,8 @@ def _entry(data: Mapping[str, Json] | None) -> str:
         for name, change in fields.items()
         if isinstance(change, Mapping)
     ]
-    parts = [str(data[name]) for name in ("left", "right", "seen") if data.get(name)]
+    parts = [str(data[name]) for name in ("left", "right") if data.get(name)]
+    parts += [str(data["seen"])] if isinstance(data.get("seen"), str) else []  # else: the versions that were seen
     why = data.get("because") or (data.get("problem") or {}).get("text") or data.get("question") or ""
     return "; ".join(part for part in (", ".join(parts), *changes, str(why)) if part)
 

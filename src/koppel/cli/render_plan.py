@@ -161,10 +161,11 @@ def result_sums(result: Result) -> Iterator[str]:
     if result.already:
         yield f"{counted(result.already, 'step')} of the plan had been done before."
     if counts.get("unknown"):
-        yield f"{counted(counts['unknown'], 'reply', 'replies')} lost: what became of it is asked before anything else is done."
+        it = "it" if counts["unknown"] == 1 else "them"
+        yield f"{counted(counts['unknown'], 'reply', 'replies')} lost: what became of {it} is asked before anything else is done."
     if result.next_at:
         yield f"It goes on by itself at the next run after {when(result.next_at)}."
     if counts.get("park"):
         yield f"{counts['park']} could not be done: koppel parked"
     if counts.get("ask"):
-        yield f"{counts['ask']} wait for your decision: koppel asks"
+        yield f"{counts['ask']} {'waits' if counts['ask'] == 1 else 'wait'} for your decision: koppel asks"

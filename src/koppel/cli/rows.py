@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -126,11 +126,11 @@ def names_of(flow: Flow | None) -> tuple[str, str]:
 def _where(planned: Planned, flow: Flow | None) -> tuple[str, ...]:
     step = planned.step
     left, right = names_of(flow)
-    named = [
-        f"{name} {native}"
-        for name, native in ((left, step.left), (right, step.right))
-        if native and native not in step.label
-    ]
+    named: list[str] = []
+    for side, name, native in (("left", left, step.left), ("right", right, step.right)):
+        written = step.kind in ("update", "archive") and step.side == side
+        if native and (written or native not in step.label):
+            named.append(f"{'written to ' if written else ''}{name} {native}")
     if step.kind == "create":
         named.append(f"new in {right if step.side == 'right' else left}")
     return tuple(named)
@@ -140,8 +140,7 @@ def entry_row(kind: str, data: Mapping[str, Any], flow: Flow | None = None) -> R
     """An entry of the trail."""
     left, right = names_of(flow)
     label = str(data.get("label", "")) or "(erased)"
-    refs = [str(data[side]) for side in ("left", "right") if data.get(side)]
-    where = tuple(ref.replace(":", " ", 1).replace(":", " ", 1) for ref in refs if ref.rpartition(":")[2] not in label)
+    where = tuple(_places(kind, data, label))
     lines: list[Line] = []
     for key, change in data.get("fields", {}).items():
         before = (
@@ -167,7 +166,7 @@ def entry_row(kind: str, data: Mapping[str, Any], flow: Flow | None = None) -> R
         said = f" (the vendor says: {vendor})" if vendor and vendor not in problem["text"] else ""
         lines.append(Line(field=field_name(problem.get("field") or ""), after=f"{problem['text']}{said}"))
     if data.get("question"):
-        lines.append(Line(after=str(data["question"])))
+        lines.append(Line(after=sided(str(data["question"]), left, right)))
     if "answer" in data:
         lines.append(Line(field="answer", after=shown(data["answer"])))
     if data.get("by_probe"):
@@ -175,6 +174,16 @@ def entry_row(kind: str, data: Mapping[str, Any], flow: Flow | None = None) -> R
     if data.get("because"):
         lines.append(Line(reason=sided(str(data["because"]), left, right)))
     return Row(kind=OF_ENTRY.get(kind, kind), label=label, where=where, lines=tuple(lines))
+
+
+def _places(kind: str, data: Mapping[str, Any], label: str) -> Iterator[str]:
+    """The two records of an entry of the trail; the one that was written is always named, and named as such."""
+    word = {"created": "made in", "updated": "written to", "archived": "archived in"}.get(kind)
+    for side in ("left", "right"):
+        ref = str(data.get(side) or "")
+        written = f"{word} " if word and data.get("target") == side else ""
+        if ref and (written or ref.rpartition(":")[2] not in label):
+            yield written + ref.replace(":", " ", 2)
 
 
 def choice_words(choice: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from koppel.engine.explain import Explanation
     from koppel.engine.provenance import Provenance
     from koppel.engine.reasons import Reason
+    from koppel.mapping.flow import Flow
 
 
 def register(app: typer.Typer) -> None:
@@ -39,15 +40,17 @@ def why(
 
     with terminal.workspace() as ws:
         told = ws.why(ref, field)
-    terminal.show(msgspec.to_builtins(told), lambda: _human(told, field))
+        flows = {name: loaded.flow for name, loaded in ws.flows.items()}
+    terminal.show(msgspec.to_builtins(told), lambda: _human(told, field, flows))
     return DONE if told.known else LEFT_OVER
 
 
-def _human(told: Explanation, field: str | None) -> Iterator[RenderableType]:
+def _human(told: Explanation, field: str | None, flows: Mapping[str, Flow | None]) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from koppel.cli.render_plan import grid
-    from koppel.cli.words import field_name, shown
+    from koppel.cli.rows import names_of
+    from koppel.cli.words import field_name, shown, sided
 
     about = f", field {field_name(field)}" if field else ""
     yield Text(f"{told.label} ({told.ref}){about}", "bold")
@@ -59,7 +62,7 @@ def _human(told: Explanation, field: str | None) -> Iterator[RenderableType]:
         table.add_column("when, who", ratio=4, overflow="fold")
         table.add_column("what and why", ratio=10, overflow="fold")
         for reason in told.history:
-            table.add_row(str(reason.entry or ""), _signed(reason), _line(reason, whole=field is not None))
+            table.add_row(str(reason.entry or ""), _signed(reason), _line(reason, flows, whole=field is not None))
         yield table
     if told.fields and field is None:
         table = grid()
@@ -69,11 +72,12 @@ def _human(told: Explanation, field: str | None) -> Iterator[RenderableType]:
         for now in told.fields:
             same = now.left == now.right
             values = shown(now.left) if same else f"{shown(now.left)}\n{shown(now.right)}"
-            table.add_row(field_name(now.field), values, f"{now.text}\n{_source(now.origin)}".strip())
+            why_so = sided(now.text, *names_of(flows.get(now.flow)))
+            table.add_row(field_name(now.field), values, f"{why_so}\n{_source(now.origin)}".strip())
         yield table
     for reason in told.open:
         where = f"{reason.flow}: " if reason.flow else ""
-        yield Text(f"Now: {where}{_line(reason)}" + (f" [{reason.code}]" if reason.code else ""), "yellow")
+        yield Text(f"Now: {where}{_line(reason, flows)}" + (f" [{reason.code}]" if reason.code else ""), "yellow")
     if not told.history and not told.open:
         yield "Nothing is recorded about it."
 
@@ -84,12 +88,14 @@ def _signed(reason: Reason) -> str:
     return "\n".join(part for part in (when(reason.at), reason.actor) if part)
 
 
-def _line(reason: Reason, *, whole: bool = True) -> str:
+def _line(reason: Reason, flows: Mapping[str, Flow | None], *, whole: bool = True) -> str:
     """What and why; `whole`: with where the value came from and how its arrival is known."""
-    from koppel.cli.words import field_name, shown
+    from koppel.cli.rows import names_of
+    from koppel.cli.words import field_name, shown, sided
 
+    said = sided(reason.text, *names_of(flows.get(reason.flow)))
     if not reason.field:
-        return reason.text
+        return said
     change = f"{field_name(reason.field)}"
     if reason.before is not None or reason.after is not None:
         change += (
@@ -98,7 +104,7 @@ def _line(reason: Reason, *, whole: bool = True) -> str:
             else f": {shown(reason.after)}"
         )
     more = (_source(reason.origin), _receipt(reason)) if whole else ()
-    return "\n".join(part for part in (change, reason.text, *more) if part)
+    return "\n".join(part for part in (change, said, *more) if part)
 
 
 def _source(origin: Provenance | None) -> str:

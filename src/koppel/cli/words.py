@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -126,5 +127,12 @@ def sided(text: str, left: str, right: str) -> str:
 
     >>> sided("first contact: different; the left owns it", "register", "books-nl")
     'first contact: different; register owns it'
+    >>> sided("right changed", "register", "books-nl"), sided("changed on both sides: left 'a', right (empty)", "crm", "erp")
+    ('changed on books-nl', "changed on both sides: crm 'a', erp (empty)")
     """
+    names = {"left": left, "right": right}
+    text = re.sub(r"(^|: )(left|right) changed", lambda found: f"{found[1]}changed on {names[found[2]]}", text)
+    text = re.sub(
+        r"(: )left (.*?, )right (?=['(\w])", lambda found: f"{found[1]}{left} {found[2]}{right} ", text, count=1
+    )
     return text.replace("the left", left).replace("the right", right)

@@ -90,6 +90,7 @@ CODES: dict[str, str] = {
     "kept_differently": "the vendor keeps it in a spelling of its own",
     "left_by_person": "a person left both as they are",
     "person": "a person decided",
+    "undone": "a run was undone; both sides stay as they are until one of them changes",
     "unmapped": "a code has no line in the flow's table",
     "unreadable": "the value cannot be read or made",
     "on_its_way": "it was written, and does not show yet",
@@ -101,6 +102,7 @@ CODES: dict[str, str] = {
 
 _SENTENCES: tuple[tuple[str, str], ...] = (
     (r"an empty value wipes nothing", "empty_keeps"),
+    (r"undo of run", "undone"),
     (r"the (left|right) cannot be written here", "cannot_write"),
     (r"(kept in|the same in) the vendor's own spelling", "kept_differently"),
     (r"decided by a person: both stay", "left_by_person"),
@@ -120,7 +122,7 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
 def code_of(because: str) -> str:
     """The code of a sentence a decision gave for a field.
 
-    >>> code_of("changed on the right; the left owns it"), code_of("left changed"), code_of("")
-    ('owner_stands', 'changed', '')
+    >>> code_of("changed on the right; the left owns it"), code_of("undo of run 3"), code_of("")
+    ('owner_stands', 'undone', '')
     """
     return next((code for pattern, code in _SENTENCES if re.match(pattern, because)), "")

@@ -62,7 +62,8 @@ def fields_now(db: Db, frame: Frame, view: View, linked: Linked, items: list[Ite
         if origin is not None and code == "equal" and said == "owner_stands" and origin.kind == "updated":
             code, text, at = said, f"put back, or given over: {origin.because}", origin.at
         if origin is not None and code == "differs" and said:
-            code, text, at = said, origin.because, origin.at
+            stays = ": both stay as they are until one of them changes" if said == "undone" else ""
+            code, text, at = said, f"{origin.because}{stays}", origin.at
         if code == "differs":
             code, text = _settled_difference(shape, left, right, key)
         told.append(

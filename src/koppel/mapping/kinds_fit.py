@@ -61,7 +61,11 @@ def misfit(value: Json, kind: Kind) -> str | None:
     if kind in {"date", "instant"}:
         return None if _is_date(value) else "it must begin with a day such as 2026-11-01"
     pattern = _PATTERNS.get(kind)
-    return None if pattern is None or pattern.fullmatch(value) else f"it does not look like a {kind}"
+    return (
+        None
+        if pattern is None or pattern.fullmatch(value)
+        else f"it does not look like {'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+    )
 
 
 def bridge(source: Kind, target: Kind) -> str:
