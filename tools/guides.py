@@ -98,7 +98,7 @@ class Page:
                 self._file(match["file"], match["text"])
         with self._stand.reopen(actor="anna") as workspace:
             for flow in workspace.flows:
-                workspace.sync(flow)
+                workspace.sync(flow, allow=("first",))
 
     def _file(self, name: str, text: str) -> None:
         path = self._stand.folder / name

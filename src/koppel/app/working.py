@@ -52,6 +52,15 @@ def agenda(workspace: Workspace) -> list[Upcoming]:
     return sorted(found, key=lambda entry: (entry.at, entry.flow))
 
 
+def unfit(workspace: Workspace) -> list[tuple[str, str]]:
+    """Flows that never run because their file has errors: (file, id). Somebody must be told, since no run of theirs fails."""
+    return [
+        (loaded.file, name)
+        for name, loaded in workspace.flows.items()
+        if loaded.flow is None or has_errors(loaded.problems)
+    ]
+
+
 def work_on(workspace: Workspace, stop: threading.Event, *, tell: Callable[[Worked], None], once: bool = False) -> int:
     """Run what is due, and go on until `stop` is set (or, `once`, until nothing is due now). Returns how many runs were made.
 

@@ -46,6 +46,9 @@ def work(
     from koppel.app import working
 
     with terminal.workspace() as ws:
+        unfit = working.unfit(ws)
+        for file, name in unfit:
+            terminal.complain(f"{file} has errors, so {name} is not run.", f"koppel check {name}")
         if agenda:
             plan, now = working.agenda(ws), ws.now()
             terminal.show(msgspec.to_builtins(plan), lambda: _agenda(plan, now))
@@ -69,7 +72,7 @@ def work(
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-    return LEFT_OVER if once and failed else DONE
+    return LEFT_OVER if once and (failed or unfit) else DONE
 
 
 def _beginning(plan: Sequence[Upcoming], now: float) -> str:

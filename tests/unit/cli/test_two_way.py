@@ -37,7 +37,7 @@ def at(tmp_path: Path) -> Iterator[Stand]:
 
 
 def test_the_written_side_is_named_and_a_number_finds_the_record(at: Stand, koppel: Any) -> None:
-    assert koppel("sync", "customers", "--quiet").code == 0
+    assert koppel("sync", "customers", "--allow", "first", "--quiet").code == 0
     at.wait(3600)
     at.afas("edit", kvk="00082156", set={"TeNr": "077-5551000"})
     at.wait(3600)
@@ -60,7 +60,7 @@ def test_the_written_side_is_named_and_a_number_finds_the_record(at: Stand, kopp
 
 
 def test_a_typed_value_has_to_fit_the_field(at: Stand, koppel: Any) -> None:
-    koppel("sync", "customers", "--quiet")
+    koppel("sync", "customers", "--allow", "first", "--quiet")
     at.wait(3600)
     at.exact("edit", kvk="00082156", set={"Email": "one@firm.example"})
     at.afas("edit", kvk="00082156", set={"EmAd": "two@firm.example"})
@@ -83,3 +83,11 @@ def test_a_typed_value_has_to_fit_the_field(at: Stand, koppel: Any) -> None:
 def test_values_are_not_taken_for_sides() -> None:
     said = "changed on both sides: left 'the old', right 'right one'"
     assert sided(said, "crm", "erp") == "changed on both sides: crm 'the old', erp 'right one'"
+
+
+def test_a_flow_that_cannot_run_for_its_errors_is_said_by_the_worker(at: Stand, koppel: Any) -> None:
+    (at.folder / "flows" / "broken.toml").write_text(FLOW.replace('"customers"', '"broken"').replace("newest", "newst"))
+    for words in (("work", "--agenda"), ("work", "--once")):
+        said = koppel(*words)
+        assert "flows/broken.toml has errors, so broken is not run." in said.err, words
+    assert said.code == 1
