@@ -175,10 +175,7 @@ class Connecting(Opened):
             if flow is None or name not in connections_of(flow):
                 continue
             try:
-                cans: dict[SideName, Can] = {
-                    side: self.system_of(flow.endpoint(side).connection).resource(flow.endpoint(side).resource).can
-                    for side in SIDES
-                }
+                cans: dict[SideName, Can] = {side: self.end_of(flow, side).can for side in SIDES}
             except (KeyError, SetupError):
                 continue  # the other side is not connected, or broken: `check` and its own examination say so
             found.append(doctor.Used(loaded.file, loaded.text, flow, cans, self.transforms))

@@ -12,6 +12,7 @@ from koppel.config.workspace_file import (
     FLOWS,
 )
 from koppel.engine import caching
+from koppel.engine.grouping import read_end
 from koppel.engine.send import Sender
 from koppel.mapping.across import check_flows
 from koppel.mapping.check import check_flow
@@ -34,10 +35,7 @@ def cans_of(flows: Mapping[str, Flow], workspace: Connecting) -> dict[str, dict[
     found: dict[str, dict[SideName, Can]] = {}
     for name, flow in flows.items():
         try:
-            found[name] = {
-                side: workspace.system_of(flow.endpoint(side).connection).resource(flow.endpoint(side).resource).can
-                for side in SIDES
-            }
+            found[name] = {side: workspace.end_of(flow, side).can for side in SIDES}
         except (KeyError, SetupError):
             continue  # said by the check of the flow itself
     return found
@@ -56,7 +54,7 @@ class Flows(Connecting):
                 remedy=f"Mend the file; koppel check {flow_id} shows everything.",
             )
         for side in SIDES:
-            end = loaded.flow.endpoint(side)
+            end = read_end(loaded.flow) if side == "left" else loaded.flow.right
             if end.connection not in self.config.connections:
                 raise SetupError(
                     f"Flow {flow_id} speaks of the connection {end.connection!r}, which is not configured.",
@@ -126,7 +124,7 @@ class Flows(Connecting):
         positions = locate(loaded.text, file=loaded.file)
         found: list[FlowProblem] = []
         for side in SIDES:
-            end = flow.endpoint(side)
+            end = read_end(flow) if side == "left" else flow.right
             config = self.config.connections.get(end.connection)
             if config is None:
                 return [
@@ -141,7 +139,7 @@ class Flows(Connecting):
                     )
                 ]
             try:
-                cans[side] = self.system_of(end.connection).resource(end.resource).can
+                cans[side] = self.end_of(flow, side).can
             except KeyError:
                 return [
                     FlowProblem(
@@ -183,7 +181,7 @@ class Flows(Connecting):
 
     def _kept_as_digests(self, flow: Flow, loaded: LoadedFlow, positions: Positions) -> list[FlowProblem]:
         """What keeps a flow from going with `cache = "hashes"` of one of its connections."""
-        places = [(flow.left, positions.value("left")), (flow.right, positions.value("right"))]
+        places = [(read_end(flow), positions.value("left")), (flow.right, positions.value("right"))]
         places += [(line.source, positions.value("enrich")) for line in flow.enrich]
         found: list[FlowProblem] = []
         for end, place in places:
@@ -209,8 +207,8 @@ class Flows(Connecting):
     def document(self, flow_id: str, *, language: str = "en") -> str:
         """The flow as a mapping document a controller can sign, in Markdown."""
         flow = self.flow(flow_id)
-        ends = [(end.connection, self.system_of(end.connection), end.resource) for end in (flow.left, flow.right)]
-        (_, left, left_name), (_, right, right_name) = ends
+        left, right = self.system_of(flow.left.connection), self.system_of(flow.right.connection)
+        cans = cans_of({flow.id: flow}, self)[flow.id]
         return mapping_document(
-            flow, left=left.resource(left_name).can, right=right.resource(right_name).can, left_title=f"{left.title} ({flow.left})", right_title=f"{right.title} ({flow.right})", language="nl" if language == "nl" else "en"
+            flow, left=cans["left"], right=cans["right"], left_title=f"{left.title} ({flow.left})", right_title=f"{right.title} ({flow.right})", language="nl" if language == "nl" else "en"
         )  # fmt: skip

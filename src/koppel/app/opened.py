@@ -26,9 +26,10 @@ from koppel.config.workspace_file import (
 from koppel.engine import caching, leasing
 from koppel.engine.clock import Clock, RealClock
 from koppel.engine.following import FollowingClock
+from koppel.engine.grouping import derived_resource, read_end
 from koppel.engine.ports import Connection, Ports, Transport, no_point
 from koppel.engine.send import HttpTransport
-from koppel.mapping.flow import Endpoint
+from koppel.mapping.flow import Endpoint, Flow, SideName
 from koppel.mapping.kept import kept_fields
 from koppel.mapping.project import own_fields
 from koppel.mapping.transforms import Transform, with_own
@@ -162,6 +163,11 @@ class Opened:
             settings=settings,
             facts=facts,
             own={r: tuple(dict.fromkeys(names)) for r, names in own.items()},
+            derived={
+                loaded.flow.left.resource: derived_resource(loaded.flow)
+                for loaded in self.flows.values()
+                if loaded.flow is not None and loaded.flow.group is not None and loaded.flow.left.connection == name
+            },
             keeps={r.name: self._keeps(name, r) for r in system.resources if r.entity}
             if config.cache != "full"
             else {},
@@ -200,6 +206,12 @@ class Opened:
         """The system of a connection, as its settings make it; settings are only read where they matter. Raises SetupError."""
         system = registry.load(self.config.connections[name].system)
         return system if system.tailored is None else self.connection(name).system
+
+    def end_of(self, flow: Flow, side: SideName) -> Resource:
+        """The resource at an end of a flow, which may be made of documents. Raises KeyError, SetupError."""
+        end = read_end(flow) if side == "left" else flow.right
+        found = self.system_of(end.connection).resource(end.resource)
+        return derived_resource(flow) if side == "left" and flow.group is not None else found
 
     def with_ports(self, job: Callable[[Ports], Coroutine[Any, Any, T]], *, only: Sequence[str] | None = None) -> T:
         """Run a coroutine with everything it may touch, and let go of it afterwards. `only`: with these connections."""

@@ -97,6 +97,8 @@ def needs_values(flow: Flow, end: Endpoint) -> str:
     """Why a flow cannot do without values of a resource lying here, in words; empty when it can."""
     if end in {line.source for line in flow.enrich}:
         return "[enrich] lays over records what was read of it before"
+    if flow.group is not None and end == flow.group.source:
+        return "[group] adds up the documents that were read before"
     if flow.match.propose and end in (flow.left, flow.right):
         return "[match] propose compares names and addresses of everybody there"
     return ""

@@ -164,6 +164,7 @@ async def _run(
         )
         await ports.point("run begun")
         work_ = Pass(ports, flow, options, transforms=transforms)
+        work_.leased = True
         rounds = _Rounds(work_, run, stored, Fence(lease, ports.worker, fence), before)
         try:
             return await rounds.go()

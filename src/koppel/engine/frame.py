@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from koppel.engine.answers import standing
 from koppel.engine.caching import bare_note, lacks, needed
 from koppel.engine.enrich import laid_over
+from koppel.engine.grouping import refuse_regrouping
 from koppel.engine.matching import Matching
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.proposals import Proposed, propose
@@ -80,6 +81,7 @@ class Frame:
 def make_frame(ports: Ports, flow: Flow, *, transforms: Mapping[str, Transform] = TRANSFORMS) -> Frame:
     """Gather what the pass of a flow needs. Raises KeyError for an endpoint that is not configured."""
     left, right = ports.at(flow.left), ports.at(flow.right)
+    ports.store.run(refuse_regrouping, flow)
     settle = Visible(as_of=ports.clock.now(), left=left[1].can.settles_after, right=right[1].can.settles_after)
     digest = ports.store.vault.digest
     made = shapes(flow, left[1].can, right[1].can, FACTS[flow.entity], digest=digest)
@@ -176,7 +178,7 @@ def _side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
         seen.native,
         shown,
         seen.digest,
-        label=label(record, seen.native),
+        label=_held(frame, side, record, label(record, seen.native)),
         keys=match_values(frame.flow, record),
         gone=seen.gone,
         excluded=reason(conditions, record),
@@ -187,6 +189,14 @@ def _side_of(frame: Frame, side: SideName, seen: Observation) -> Side:
         unheld=unheld(frame.flow, shown, problems),
         dated=getattr(record.entity, "date", None),
     )
+
+
+def _held(frame: Frame, side: SideName, record: Record, name: str) -> str:
+    """A posting's name with how many documents it holds."""
+    if side == "right" or frame.flow.group is None:
+        return name
+    count = record.own.get("documents", 0)
+    return f"{name} ({count} document{'' if count == 1 else 's'})"
 
 
 def taking_part(db: Db, flow: str, natives: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from koppel.engine import caching, enrich, proposals, quota, references, undone, whole
+from koppel.engine import caching, enrich, grouping, proposals, quota, references, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.answers import asked_anew
 from koppel.engine.fetch import fetch, follow_signals, look_up
@@ -92,6 +92,7 @@ class Pass:
         self.absent_problems: dict[str, Problem] = {}
         self.wished: set[tuple[SideName, str]] = set()  # records a person wants looked at
         self.retried: set[int] = set()  # parked items whose next try is now
+        self.leased = False
 
     # --- 1. take in -----------------------------------------------------------------------------------------------
 
@@ -106,6 +107,8 @@ class Pass:
         )
         for side in ("left", "right"):
             connection, resource = self.frame.connections[side], self.frame.resources[side]
+            if side == "left":
+                connection, resource = self.ports.at(grouping.read_end(self.flow))
             stream = f"{connection.name}:{resource.name}"
             read_since(self.frame, side, self.ports.clock.now())
             if side not in due.sides and self.ports.read is not None and stream in self.ports.read:
@@ -124,6 +127,7 @@ class Pass:
             await fetch(self.ports, self.sender, connection, resource, whole=side in due.sides)
             self.streams_read += 2 if resource.tombstones else 1
             self._note_read(stream, began)
+        await grouping.bring_up_to_date(self.ports, self.flow, leased=self.leased)
         await whole.done(self.ports, self.frame, due)
         self.read_whole = due
         refresh(self.ports, self.frame)
@@ -135,6 +139,7 @@ class Pass:
 
     async def read_again(self, sides: set[SideName]) -> None:
         """Poll the streams written to, once: what is seen becomes the target's form of the base."""
+        await grouping.note_posted(self.ports, self.flow)
         for side in sorted(sides):
             read_since(self.frame, side, self.ports.clock.now())
             if self.frame.listable(side) and not (self.options.light and self.frame.streams[side].complete_at is None):

@@ -34,7 +34,8 @@ class Transport(Protocol):
 class Connection:
     """One configured account on a system. `own` lists, per resource, the vendor's own fields that flows use; `keeps` the
     canonical fields that are kept of its records (a resource that is not there, or None: all). `lets_go` names the resources
-    whose values stay only until every flow has looked at them, with those flows and the side they call it."""
+    whose values stay only until every flow has looked at them, with those flows and the side they call it; `derived` what
+    flows make of its documents."""
 
     name: str
     system: System
@@ -43,6 +44,7 @@ class Connection:
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keeps: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     lets_go: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    derived: Mapping[str, Resource] = field(default_factory=dict)
 
     @property
     def login(self) -> str:
@@ -56,8 +58,8 @@ class Connection:
         )
 
     def resource(self, name: str) -> Resource:
-        """A resource of its system. Raises KeyError."""
-        return self.system.resource(name)
+        """A resource of its system, or what a flow makes of one. Raises KeyError."""
+        return self.derived[name] if name in self.derived else self.system.resource(name)
 
 
 async def no_point(name: str) -> None:

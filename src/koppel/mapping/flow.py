@@ -14,6 +14,7 @@ Owner = Literal["left", "right", "newest", "ask", "union"]
 Missing = Literal["archive", "unlink", "restore", "ask"]
 SharedKey = Literal["facts", "all", "ask"]
 Exists = Literal["link", "skip"]
+Late = Literal["ask", "next"]
 
 
 def other(side: SideName) -> SideName:
@@ -131,6 +132,28 @@ class FieldRule(msgspec.Struct, frozen=True):
         return (other(self.from_side),) if self.from_side else ("left", "right")
 
 
+class Group(msgspec.Struct, frozen=True):
+    """How documents are posted together: the left of the flow is then made of the documents of `source`.
+
+    One posting per value of `keys` (and currency); `journal` among them is what `journals` gives for the payment method. The
+    other tables name ledgers: of turnover and of VAT by VAT meaning, of payment by method. `tolerance` (an amount) is what a
+    document's lines may differ from its total; it goes to `rounding`. `scope`: which documents take part. `late`: what becomes
+    of a difference that turns up after posting.
+    """
+
+    source: Endpoint
+    by: Literal["day", "journal"] = "day"
+    keys: tuple[str, ...] = ()
+    late: Late = "ask"
+    ledgers: str | None = None
+    vat: str | None = None
+    payments: str | None = None
+    journals: str | None = None
+    rounding: str | None = None
+    tolerance: str = "0.00"
+    scope: tuple[Condition, ...] = ()
+
+
 class Brakes(msgspec.Struct, frozen=True):
     """Counts above which a run stops and asks (the guard). `share` is of the side's known records, `money` what documents come
     to that would be booked. None = no brake. `first`: the first run that would write anything is looked at by a person; every
@@ -157,6 +180,7 @@ class Flow(msgspec.Struct, frozen=True):
     """A flow, whole. `digest` covers the meaning (not comments or layout); a stored plan is bound to it.
 
     `exists` = skip: what was there on both sides before the flow met it is linked and never written to.
+    `group`: the left is made of documents; `left` then names what is made of them.
     """
 
     id: str
@@ -177,6 +201,7 @@ class Flow(msgspec.Struct, frozen=True):
     enrich: tuple[Enrich, ...] = ()
     digest: str = ""
     exists: Exists = "link"
+    group: Group | None = None
 
     def endpoint(self, side: SideName) -> Endpoint:
         """The endpoint of that side."""

@@ -34,6 +34,7 @@ from koppel.mapping.positions import BOM, locate
 from koppel.mapping.problems import FlowProblem, did_you_mean, has_errors
 from koppel.mapping.read_conditions import read_conditions
 from koppel.mapping.read_enrich import read_enrich
+from koppel.mapping.read_group import read_group
 from koppel.mapping.read_rules import SIDES, read_fields, read_tables
 from koppel.mapping.sheet import LARGEST, Sheet, shown
 from koppel.mapping.transforms import TRANSFORMS, Transform
@@ -57,6 +58,7 @@ TOP_KEYS = (
     "missing",
     "run",
     "enrich",
+    "group",
 )
 CREATE_KEYS = ("left", "right", "exists")
 SCOPE_KEYS = ("take", "left", "right")
@@ -130,7 +132,7 @@ def _flow(sheet: Sheet) -> Flow | None:
     missing_left, missing_right = (sheet.choice(missing, get_args(Missing), "ask", "missing", side) for side in SIDES)
     if not (identity and title and entity and left and right):
         return None
-    return Flow(
+    flow = Flow(
         id=identity,
         title=title,
         entity=entity,
@@ -149,6 +151,7 @@ def _flow(sheet: Sheet) -> Flow | None:
         tables=tables,
         enrich=read_enrich(sheet),
     )
+    return read_group(sheet, flow)
 
 
 def _format(sheet: Sheet) -> None:

@@ -69,7 +69,9 @@ def read_fields(sheet: Sheet) -> tuple[FieldRule, ...]:
 
 
 def _unused_tables(sheet: Sheet, rules: list[FieldRule]) -> None:
+    group = sheet.document.get("group")
     used = {each.table for rule in rules for each in rule.alternatives}
+    used |= {name for name in group.values() if isinstance(name, str)} if isinstance(group, dict) else set()
     for name in sheet.section(sheet.document, "tables"):
         if name not in used:
             sheet.say(

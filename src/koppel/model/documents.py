@@ -15,7 +15,8 @@ PaymentStatus = Literal["open", "part_paid", "paid", "overdue", "collection", "d
 
 
 class DocumentLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line. `product` is the product's native id in the same connection; `vat` a meaning (rule B5); `amount` is without VAT."""
+    """One line. `product` is the product's native id in the same connection; `vat` a meaning (rule B5); `amount` is without VAT,
+    `vat_amount` the VAT on it where the source tells that."""
 
     product: str | None = None
     description: str | None = None
@@ -24,6 +25,7 @@ class DocumentLine(msgspec.Struct, frozen=True, omit_defaults=True):
     discount: Decimal | None = None
     vat: str | None = None
     amount: Decimal | None = None
+    vat_amount: Decimal | None = None
 
 
 class Order(Entity, frozen=True, omit_defaults=True):

@@ -20,6 +20,7 @@ REVISIONS = (
     "0003",
     "0006",
     "0010",
+    "0011",
 )  # every revision this Koppel knows, oldest first; a test compares them with the files
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "koppel_version"  # not Alembic's own name: a PostgreSQL schema may hold another program's tables

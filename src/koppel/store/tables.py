@@ -322,6 +322,34 @@ apart = _table(
     rowid=False,
 )
 
+# Documents that are posted together: what they belong to, what was made of them, and what must be made anew. `part` is the posting
+# (of that name) a document was first counted in, `again` the latest that a change of it is counted in; `out`: it left.
+grouped = _table(
+    "grouped",
+    _big("stream", pk=True),
+    _text("posting", pk=True),
+    _text("document", pk=True),
+    _big("part", default="0"),
+    _big("again", default="0"),
+    _big("out", default="0"),
+    sa.Index("grouped_document", "stream", "document"),
+    rowid=False,
+)
+
+postings = _table(
+    "postings",
+    _big("stream", pk=True),
+    _text("posting", pk=True),
+    _big("part", pk=True),
+    _text("native"),
+    _text("sums"),
+    _big("posted", default="0"),
+    sa.Index("postings_native", "stream", "native", unique=True),
+    rowid=False,
+)
+
+regroup = _table("regroup", _big("stream", pk=True), _text("posting", pk=True), _text("day", default=""), rowid=False)
+
 needs = _table(
     "needs",
     _text("flow", pk=True),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from koppel.mapping.flow import Flow, SideName, other
+from koppel.mapping.grouping import LATE, NOT_MADE
 from koppel.model.documents import DOCUMENTS
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
@@ -168,6 +169,9 @@ def _new(policy: Policy, view: View) -> list[Step] | Need:
         wanted = tuple((kind, value) for kind, value in view.own.keys if kind in policy.flow.match.keys)
         if wanted:
             return Need(view.anchor, view.own.native, wanted)
+    late = next((problem for problem in view.own.problems if problem.code == LATE), None)
+    if late is not None:  # what was posted is never changed silently
+        return [_ask_match(policy, view, LATE, late.text)]
     if view.proposals:  # nothing is created before a person said that it is none of these (rule B17)
         best = view.proposals[0]
         text = f"{best.side.label} may be the same ({best.score} of 100): {'; '.join(best.reasons)}"
@@ -177,6 +181,9 @@ def _new(policy: Policy, view: View) -> list[Step] | Need:
 
 def _create(policy: Policy, view: View) -> Step:
     to = other(view.anchor)
+    not_made = next((problem for problem in view.own.problems if problem.code == NOT_MADE), None)
+    if not_made is not None:
+        return _park(view, not_made)
     values: dict[str, Json] = {}
     because = {"": "not there yet: no record carries its keys" if view.own.keys else "not there yet"}
     unmade = {p.field: p for p in view.own.problems if p.field is not None and p.field not in view.own.values}

@@ -21,7 +21,14 @@ from koppel.systems.spi import NoReply, Request, Response
 
 DESCRIPTION = (files("koppel.testing") / "trade.toml").read_text("utf-8")
 INSIDE = "http://127.0.0.1:9"  # where the sandboxes are, for a workspace in the same process
-TABLES = {"customers": "", "contacts": "contacten", "products": "artikelen", "orders": "orders"}
+TABLES = {
+    "customers": "",
+    "contacts": "contacten",
+    "products": "artikelen",
+    "orders": "orders",
+    "tickets": "bonnen",
+    "entries": "boekingen",
+}
 
 _FLOW = """koppel = 1
 id     = "{name}"

@@ -30,7 +30,7 @@ KINDS: Mapping[str, Kind] = {
 LINE_KINDS: Mapping[str, Kind] = {
     "product": "ref",
     "description": "text",
-    **dict.fromkeys(("quantity", "unit_price", "discount", "amount", "debit", "credit"), "decimal"),
+    **dict.fromkeys(("quantity", "unit_price", "discount", "amount", "vat_amount", "debit", "credit"), "decimal"),
     **dict.fromkeys(("vat", "ledger", "cost_centre"), "code"),
 }
 ADDRESSES = ("address", "invoice_address", "delivery_address", "postal_address")

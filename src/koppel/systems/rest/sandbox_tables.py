@@ -55,6 +55,22 @@ TABLES: Mapping[str, Table] = {
         {"relatie_id": "relaties", "regels.artikel_id": "artikelen"},
         9001,
     ),
+    "bonnen": Table(
+        "bon",
+        ("nummer", "datum", "soort", "valuta", "totaal", "btw", "betaalwijze", "regels", "referentie"),
+        ("nummer",),
+        {"nummer": "nummer", "referentie": "referentie"},
+        {},
+        7001,
+    ),
+    "boekingen": Table(
+        "boeking",
+        ("nummer", "dagboek", "datum", "omschrijving", "valuta", "regels", "referentie"),
+        ("datum",),
+        {"nummer": "nummer", "referentie": "referentie"},
+        {},
+        8001,
+    ),
 }  # fmt: skip
 PATH = re.compile(rf"/api/pagina/({'|'.join(TABLES)})(?:/(\d+))?")
 
