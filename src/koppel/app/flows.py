@@ -175,6 +175,9 @@ class Flows(Connecting):
             positions=positions,
             own_fields=own or None,
             entity=flow.entity,
+            documents=None
+            if flow.group is None
+            else self.system_of(flow.group.source.connection).resource(flow.group.source.resource).entity,
             transforms=self.transforms,
         )
         return found + self._kept_as_digests(flow, loaded, positions)

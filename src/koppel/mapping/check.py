@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from koppel.mapping.check_conditions import check_alternatives, check_conditions, check_where
+from koppel.mapping.check_group import check_group
 from koppel.mapping.check_rules import check_rule
 from koppel.mapping.checking import SIDES, UNSET, Check
 from koppel.mapping.flow import Condition, FieldRule, Flow, SideName, other
@@ -29,17 +30,21 @@ def check_flow(
     positions: Positions | None = None,
     own_fields: Mapping[SideName, tuple[Field, ...]] | None = None,
     entity: str | None = None,
+    documents: str | None = None,
     transforms: Mapping[str, Transform] = TRANSFORMS,
 ) -> tuple[FlowProblem, ...]:
     """Everything that is wrong between a flow and its sides, in the order of the file.
 
     `own_fields` is the live metadata of a side's account; a side that is left out was not asked, and what its field table
-    does not know is then only a warning. `entity` is what both resources hold, when it is known.
+    does not know is then only a warning. `entity` is what both resources hold, when it is known, `documents` what the
+    left of a flow with a grouping is made of.
     """
     check = Check(flow, {"left": left, "right": right}, positions, own_fields or {}, transforms)
     if entity is not None and entity != flow.entity:
         message = f"the flow is about {flow.entity!r}, the resources hold {entity!r}"
         check.say(check.value("entity"), "wrong-entity", message, f'write entity = "{entity}"')
+    if documents is not None:
+        check_group(check, documents)
     _check_sides(check)
     _check_missing(check)
     _check_match(check)

@@ -196,7 +196,21 @@ class _Page:
             self.word("scope_left", side=self.titles[side], conditions=self.conditions(found)) for side, found in sides
         ]
         start = [self.word("start", start=flow.start)] if flow.start else []
-        return _bullets([*take, *lines, *start])
+        return _bullets([*take, *lines, *self.together(), *start])
+
+    def together(self) -> list[str]:
+        """How documents are posted together."""
+        group = self.flow.group
+        if group is None:
+            return []
+        keys = f" {self.word('and')} ".join(self.field_name(key) for key in group.keys)
+        lines = [self.word("group_day", source=group.source, keys=keys)]
+        if group.scope:
+            said = f" {self.word('and')} ".join(self.condition(condition) for condition in group.scope)
+            lines.append(self.word("group_scope", conditions=said))
+        if group.rounding:
+            lines.append(self.word("group_rounding", tolerance=group.tolerance, ledger=group.rounding))
+        return [*lines, self.word(f"group_{group.late}")]
 
     def conditions(self, conditions: tuple[Condition, ...]) -> str:
         if not conditions:

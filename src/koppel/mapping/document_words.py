@@ -93,6 +93,11 @@ WORDS: dict[Language, dict[str, str]] = {
         "take_all": "All records of {left} are looked at.",
         "take_intake": "{left} cannot be listed: only what a person or another program hands in takes part.",
         "take_intake+right": "{left} cannot be listed: what is handed in takes part, and what {right} already holds.",
+        "group_day": "Documents of {source} are posted together, per {keys}.",
+        "group_ask": "What comes or changes after posting is asked about; what was posted is never changed.",
+        "group_next": "What comes or changes after posting is posted as a further entry of the difference; what was posted is never changed.",
+        "group_scope": "Only documents that meet all of these take part: {conditions}.",
+        "group_rounding": "A difference of at most {tolerance} between a document's lines and its total goes to ledger {ledger}.",
         "start": "Nothing dated before {start} is created.",
         "matching": "How records find each other",
         "keys": "Records with the same {keys} are linked, in that order of strength. When keys point at different records, "
@@ -179,6 +184,11 @@ WORDS: dict[Language, dict[str, str]] = {
         "take_all": "Alle records van {left} worden bekeken.",
         "take_intake": "{left} kan niet worden opgesomd: alleen wat een mens of een ander programma aanreikt, doet mee.",
         "take_intake+right": "{left} kan niet worden opgesomd: wat wordt aangereikt doet mee, en wat {right} al heeft.",
+        "group_day": "Documenten van {source} worden samen geboekt, per {keys}.",
+        "group_ask": "Over wat na het boeken binnenkomt of wijzigt wordt een vraag gesteld; een boeking wordt nooit gewijzigd.",
+        "group_next": "Wat na het boeken binnenkomt of wijzigt wordt als verschil in een volgende boeking geboekt; een boeking wordt nooit gewijzigd.",
+        "group_scope": "Alleen documenten die aan al deze voorwaarden voldoen doen mee: {conditions}.",
+        "group_rounding": "Een verschil van hoogstens {tolerance} tussen de regels en het totaal van een document gaat naar grootboekrekening {ledger}.",
         "start": "Niets van vóór {start} wordt aangemaakt.",
         "matching": "Hoe records elkaar vinden",
         "keys": "Records met hetzelfde {keys} worden verbonden, in die volgorde van sterkte. Wijzen sleutels naar "

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from koppel.mapping import flow, paths, read, read_conditions, read_rules
+from koppel.mapping import flow, grouping, paths, read, read_conditions, read_group, read_rules
 from koppel.mapping.read import read_flow
 from koppel.mapping.transforms import TRANSFORMS
 
@@ -32,6 +32,12 @@ WORDS = {
     *get_args(flow.Owner),
     *get_args(flow.Missing),
     *get_args(flow.SharedKey),
+    *get_args(flow.Late),
+    *read_group.GROUP_KEYS,
+    *read_group.BY,
+    *read_group.ROUNDING_KEYS,
+    *grouping.KEYS,
+    grouping.MIXED,
     *paths.EVIDENCE,
     *paths.MATCH_KEYS["company"],
     *TRANSFORMS,
