@@ -116,7 +116,7 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
         on_their_way
         and shape.same(now.left, now.right)
         and all(visible.due(side, written) for side, written in on_their_way)
-        and not any(_left_different(shape, w) and not shape.same_on(s, now.on(s), w.value) for s, w in on_their_way)
+        and not any(_missed(s, shape, now, w, to_right if s == "left" else to_left) for s, w in on_their_way)
     ):
         out.agreed[key] = (now.left, now.right)  # whatever was sent, both sides show the same by now
         return
@@ -159,6 +159,14 @@ def _merge_field(key: str, shape: Shape, now: Now, base: Base, visible: Visible,
 def _left_different(shape: Shape, written: Written) -> bool:
     """Whether a value was written to stand beside another one: an undo takes back what the other side goes on showing."""
     return not shape.same(written.value, written.source)
+
+
+def _missed(side: SideName, shape: Shape, now: Now, written: Written, back: Written | None) -> bool:
+    """Whether a value that was to stand beside another one did not arrive, and nobody has decided otherwise since: a later write
+    the other way (`back`) was decided on what this side showed instead."""
+    if not _left_different(shape, written) or shape.same_on(side, now.on(side), written.value):
+        return False
+    return back is None or back.at <= written.at or shape.same_on(side, back.source, written.value)
 
 
 def _pending(

@@ -327,6 +327,29 @@ def test_an_edit_of_the_source_after_our_write_is_sent_on() -> None:
     assert out.to == to("right", "C")
 
 
+def apart(right: Written, left: Written | None = None) -> Base:
+    """An undo wrote the right a value to stand beside another one on the left; `left`: what was written there since."""
+    return Base({"name": "A"}, {"name": "A"}, {"name": left} if left else {}, {"name": right})
+
+
+def test_a_value_that_was_to_stand_beside_another_and_never_came_is_parked() -> None:
+    out = merged("A", "A", apart(Written("B", "A", at=100.0, before="A")), visible=BY_NOW)
+    assert (out.to, out.agreed, out.parks["name"].code) == (NOTHING, {}, "not_kept")
+
+
+def test_what_never_came_is_over_once_it_was_decided_otherwise() -> None:
+    """The left was edited since and set back to what the right shows: both show that, and nobody waits for the rest."""
+    back = Written("A", "A", at=150.0, before="X")
+    out = merged("A", "A", apart(Written("B", "A", at=100.0, before="A"), back), visible=BY_NOW)
+    assert (out.to, out.agreed, out.parks) == (NOTHING, {"name": ("A", "A")}, {})
+
+
+def test_what_one_undo_wrote_on_both_sides_is_no_decision_against_itself() -> None:
+    back = Written("A", "B", at=101.0, before="X")
+    out = merged("A", "A", apart(Written("B", "A", at=100.0, before="A"), back), visible=BY_NOW)
+    assert (out.to, out.agreed, out.parks["name"].code) == (NOTHING, {}, "not_kept")
+
+
 def test_an_edit_on_both_sides_after_our_write_is_a_conflict() -> None:
     assert "name" in merged("C", "X", on_its_way(), owner="ask", visible=NOT_YET).asks
 

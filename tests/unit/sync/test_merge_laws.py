@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from koppel.mapping.flow import FieldRule, SideName, other
@@ -110,7 +110,7 @@ def applied(shape: Shape, now: Now, base: Base | None, out: Merged) -> tuple[Now
         if values:
             form = shape.form_left if side == "left" else shape.form_right
             sides[side] = form(values["x"])
-            written[side] = {"x": Written(values["x"], now.on(other(side)))}
+            written[side] = {"x": Written(values["x"], now.on(other(side)), at=LATER.as_of - 1.0)}
     base = msgspec.structs.replace(base, written_left=written["left"], written_right=written["right"])
     for key, (left, right) in out.agreed.items():
         base = Base(base.left | {key: left}, base.right | {key: right})
@@ -155,6 +155,11 @@ def test_no_change_in_means_no_write_out(shape: Shape, left: Any, right: Any) ->
 
 
 @given(shapes(), NOWS, bases())
+@example(
+    Shape(rule=FieldRule("x", owner="right", empty="clear"), write_right=False),
+    Now(left="A", right=None),
+    Base(written_right={"x": Written("A")}),  # of an undo; it never arrived, and the left has shown another value since
+)
 def test_what_was_written_and_read_back_in_the_targets_form_is_agreed(
     shape: Shape, now: Now, base: Base | None
 ) -> None:
