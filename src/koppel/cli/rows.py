@@ -95,11 +95,12 @@ def step_row(planned: Planned, flow: Flow | None) -> Row:
     left, right = names_of(flow)
     lines: list[Line] = []
     for key, value in step.values.items():
-        before = None if step.kind == "create" else shown(spoken(step.before.get(key), step.names))
+        before = spoken(step.before.get(key), step.names)
+        written_over = key in step.before and step.before[key] != value if step.kind == "create" else True
         lines.append(
             Line(
                 field=field_name(key),
-                before=before,
+                before=shown(before) if written_over else None,
                 after=shown(spoken(value, step.names)),
                 reason=sided(step.because.get(key, ""), left, right),
             )
@@ -131,7 +132,9 @@ def _where(planned: Planned, flow: Flow | None) -> tuple[str, ...]:
         written = step.kind in ("update", "archive") and step.side == side
         if native and (written or native not in step.label):
             named.append(f"{'written to ' if written else ''}{name} {native}")
-    if step.kind == "create":
+    if step.takes_over:
+        named.append(f"takes over {step.takes_over} in {right if step.side == 'right' else left}")
+    elif step.kind == "create":
         named.append(f"new in {right if step.side == 'right' else left}")
     return tuple(named)
 

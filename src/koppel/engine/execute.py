@@ -280,7 +280,7 @@ def split(planned: Planned) -> tuple[Planned, ...]:
                 later = {key: value for key, value in planned.step.values.items() if key not in kept}
                 step = msgspec.structs.replace(step, later=later)
         if number and step.kind == "create":
-            step = msgspec.structs.replace(step, kind="update")
+            step = msgspec.structs.replace(step, kind="update", takes_over="")
         parts.append(Planned(step, planned.id, (operation,), 1))
     return tuple(parts)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from koppel.engine import caching, enrich, grouping, proposals, quota, references, undone, whole
+from koppel.engine import caching, enrich, grouping, proposals, quota, references, takeover, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.answers import asked_anew
 from koppel.engine.fetch import fetch, follow_signals, look_up
@@ -437,13 +437,14 @@ class Pass:
     # --- 4. plan -----------------------------------------------------------------------------------------------------
 
     async def lower(self, steps: Sequence[Step]) -> tuple[Planned, ...]:
-        """Steps with the operations that would really be sent."""
+        """Steps with the operations that would really be sent, and what their creates would write over."""
         if self.frame.hashed:  # another flow's run may have let go of what is written to
             targets: dict[SideName, list[str]] = {
                 side: [s.target for s in steps if s.side == side and s.target] for side in SIDES
             }
             await read_bare(self.ports, self.sender, self.frame, targets)
-        return await self.ports.store.tx(self._lower, steps, self.ports.clock.now())
+        lowered = await self.ports.store.tx(self._lower, steps, self.ports.clock.now())
+        return await takeover.told(self.ports, self.sender, self.frame, lowered)
 
     def _lower(self, db: Db, steps: Sequence[Step], now: float) -> tuple[Planned, ...]:
         frame = self.frame

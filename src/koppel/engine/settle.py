@@ -320,6 +320,8 @@ def record(
     }
     if changed:
         data["fields"] = changed
+    if step.takes_over:
+        data["takes_over"] = step.takes_over
     if step.agreed:
         data |= _agreement_said(frame, step, people)
     if step.because.get(""):
@@ -497,20 +499,32 @@ def _part(db: Db, frame: Frame, left: str, right: str, subject: str | None) -> N
     flows.drop_base(db, frame.flow.id, left, right)
     kept = _kept_by_others(db, frame, subject)
     left_stream, right_stream = frame.streams["left"].id, frame.streams["right"].id
-    if right in kept and (left not in kept or _is_gone(db, left_stream, left, frame.flow.entity)):
+    left_kept, right_kept = (left_stream, left) in kept, (right_stream, right) in kept
+    if right_kept and (not left_kept or _is_gone(db, left_stream, left, frame.flow.entity)):
         subjects.leave(db, left_stream, left)
         return
     subjects.leave(db, right_stream, right)
-    if subject and left not in kept and not subjects.of_subjects(db, right_stream, [subject]):
+    if subject and not left_kept and not subjects.of_subjects(db, right_stream, [subject]):
         subjects.leave(db, left_stream, left)
 
 
-def _kept_by_others(db: Db, frame: Frame, subject: str | None) -> set[str]:
-    """Natives of a subject that other flows have agreed something about."""
+def _kept_by_others(db: Db, frame: Frame, subject: str | None) -> set[tuple[int, str]]:
+    """Records of a subject, each with its stream, that other flows have agreed something about: two systems may well give the
+    same id. A flow that has not said yet which streams it is between keeps what bears its ids on either of ours."""
     if subject is None or not flows.others(db, frame.flow.id):
         return set()
-    theirs = [stored for flow, stored in flows.of_subjects(db, [subject]) if flow != frame.flow.id]
-    return {native for stored in theirs for native in (stored.left_native, stored.right_native)}
+    ours = tuple(stream.id for stream in frame.streams.values())
+    ends = standing.ends(db)
+    kept: set[tuple[int, str]] = set()
+    for flow, stored in flows.of_subjects(db, [subject]):
+        if flow == frame.flow.id:
+            continue
+        if flow in ends:
+            left, right = ends[flow]
+            kept |= {(left, stored.left_native), (right, stored.right_native)}
+        else:
+            kept |= {(stream, native) for stream in ours for native in (stored.left_native, stored.right_native)}
+    return kept
 
 
 def _is_gone(db: Db, stream: int, native: str, entity: str) -> bool:

@@ -41,6 +41,11 @@ def between(db: Db, flow: str, left: int, right: int) -> None:
         )  # fmt: skip
 
 
+def ends(db: Db) -> dict[str, tuple[int, int]]:
+    """The left and the right stream of every flow that has run since this is noted."""
+    return {row[0]: (row[1], row[2]) for row in db.rows("select flow, left_stream, right_stream from flow_ends")}
+
+
 def fellows(db: Db, flow: str) -> list[Fellow]:
     """The other flows between the same two streams, by name."""
     rows = db.rows(

@@ -100,6 +100,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     target shall show, by rule key; `before` = what it shows now. `agreed`: fields on which both sides agree as seen, as
     [left form, right form]. `because` gives a reason per field ("" = the step itself). `problem` belongs to ask, park and
     refuse; `choices` to ask. `names`: how people call the records that values name (token → name). `later`: values a create gives by operations that follow its first one.
+    `takes_over`: what the target has already and makes this create of, in words; `before` is then what that shows.
     """
 
     kind: StepKind
@@ -117,6 +118,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     choices: tuple[dict[str, Json], ...] = ()
     names: dict[str, str] = {}
     later: dict[str, Json] = {}
+    takes_over: str = ""
 
     @property
     def target(self) -> str | None:
@@ -140,6 +142,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
             self.field,
             self.follower,
             sorted(self.agreed),
+            *([self.takes_over] if self.takes_over else []),
         ]
         return blake2b(msgspec.json.encode(body, order="sorted"), digest_size=12).hexdigest()
 

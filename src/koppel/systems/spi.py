@@ -178,6 +178,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     `fields`: vendor field -> wire value. `needs`: operations that must be done first (a two-call create); when `native`
     is None and `needs` is set, the id comes from the first need. `keys`: natural keys (kind, value) a probe can look for.
+    `expect`: what must still be so when it is written (a version, or `TakeOver.expect` of a create); empty = no condition.
     `covers`: the canonical paths and own names it carries out, when a change takes several operations; empty = all of them.
     """
 
@@ -193,6 +194,19 @@ class Operation(msgspec.Struct, frozen=True):
     covers: tuple[str, ...] = ()
 
 
+class TakeOver(msgspec.Struct, frozen=True):
+    """What stands where a create would write: a record the vendor takes into use for it, or nothing (`named` is empty).
+
+    `named` says to people what is taken over (`organisation 100023`); `before` holds what it shows of the paths that are
+    written over. `expect` binds the write to this very answer, also to the answer that there is nothing: the engine puts it
+    in `Operation.expect`, and `send` answers *stale* when it finds another in the moment before.
+    """
+
+    expect: str
+    named: str = ""
+    before: dict[str, Json] = {}
+
+
 class Batch(msgspec.Struct, frozen=True):
     """Operations that travel in one request."""
 
@@ -204,8 +218,8 @@ class Receipt(msgspec.Struct, frozen=True):
 
     done: it took effect (`native`, and `item` when the vendor showed the record); refused: it surely did not, and the
     record must be mended; stale: its precondition failed; unknown: nobody can tell, probe it. `before`: values, by canonical
-    path or own name, that stood where this write wrote and that no plan could show: a create that takes over something
-    the vendor had already (law 3).
+    path or own name, that stood where this write wrote as seen in the moment before, when a create took over something
+    the vendor had already (law 3): what no plan could show, and what the plan showed as well.
     """
 
     op: str
@@ -258,7 +272,9 @@ class Resource:
 
     `entity` is the canonical entity's name, or "" for a feed that carries none (tombstones). `tombstones` names the
     resource whose pages list this one's deletions, `signals` the one whose pages hint at changes of this one's records (for
-    a resource that cannot be listed), where `signals_on` says that the account has that feed. `link` gives a web address for a person to open the record.
+    a resource that cannot be listed), where `signals_on` says that the account has that feed. `takes_over` tells, when a plan
+    is made and in bulk, what creates would write over, by operation id (one it leaves out has nothing to be asked by); `Unknown`
+    licenses no create. `link` gives a web address for a person to open the record.
     """
 
     name: str
@@ -271,6 +287,7 @@ class Resource:
     group: Callable[[tuple[Operation, ...]], tuple[Batch, ...]] = one_by_one
     send: Callable[[Site, Batch], Exchange[tuple[Receipt, ...]]] | None = None
     probe: Callable[[Site, tuple[Operation, ...]], Exchange[dict[str, Trace]]] | None = None
+    takes_over: Callable[[Site, tuple[Operation, ...]], Exchange[dict[str, TakeOver | Unknown]]] | None = None
     tombstones: str | None = None
     signals: str | None = None
     signals_on: Callable[[Any], bool] = field(default=lambda settings: True)

@@ -18,7 +18,7 @@ from koppel.formats import InvalidNumber, vat
 from koppel.model.can import Can
 from koppel.model.problem import Problem, RetryLater
 from koppel.model.values import Cursor
-from koppel.systems.afas import codec, debtors, fields, filters, wire, writing
+from koppel.systems.afas import codec, debtors, fields, filters, organisations, wire, writing
 from koppel.systems.afas import settings as options
 from koppel.systems.afas.filters import Filter, Operator, both, where
 from koppel.systems.afas.settings import Settings
@@ -379,7 +379,7 @@ def _by_key(kind: str, items: tuple[Item, ...]) -> dict[str, Finding]:
 def _plain(kind: str, value: str) -> str:
     """What two spellings of one key share."""
     if kind == "kvk":
-        return writing.plain_number(value)
+        return organisations.plain_number(value)
     return str(codec.vat_form(value) or "") if kind == "vat" else value.strip()
 
 
@@ -389,7 +389,7 @@ def _looking_for(kind: str, value: str) -> Filter:
     if not plain:
         raise ValueError("it is empty")
     if kind == "kvk":
-        return writing.number_filter(plain)
+        return organisations.number_filter(plain)
     spellings = [plain]
     if kind == "vat" and plain.startswith("NL") and _is_vat(plain):
         spellings += [plain[2:], f"NL{plain[2:6]}.{plain[6:8]}.{plain[8:11]}.{plain[11:]}"]
@@ -449,5 +449,6 @@ RESOURCES = (
         lower=writing.lower,
         send=_send,
         probe=_probe,
+        takes_over=writing.takes_over,
     ),
 )

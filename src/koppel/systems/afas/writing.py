@@ -1,8 +1,8 @@
 """Writing debtors: a change made into nested calls, the answer made into a receipt, and a lost answer looked up.
 
-A new debtor's organisation is looked up by KVK number in the moment before it is written: exactly one found is used
-(`MatchOga` 0 with its number), none makes a new one (6), several are for a person. Matching is never left to AFAS (1 and up):
-it writes over whatever it finds.
+A new debtor's organisation is looked up by KVK number when it is planned, and again in the moment before it is written:
+exactly one found is used (`MatchOga` 0 with its number), none makes a new one (6), several are for a person; one that is not
+as the plan showed it is not touched. Matching is never left to AFAS (1 and up): it writes over whatever it finds.
 
 AFAS refuses with HTTP 500 and words. A 500 without words, and one that says the time was up, may have taken effect and
 is `unknown`, to be probed when AFAS has surely stopped working at it.
@@ -16,14 +16,12 @@ from typing import cast
 
 import msgspec
 
-from koppel.formats import InvalidNumber, kvk
 from koppel.model.address import Address
 from koppel.model.kinds import normalise
 from koppel.model.problem import Problem, RetryLater, UsageError
 from koppel.model.values import Json
-from koppel.systems.afas import codec, debtors, fields, wire
+from koppel.systems.afas import codec, debtors, fields, organisations, wire
 from koppel.systems.afas.debtors import Wire
-from koppel.systems.afas.filters import Filter, Operator, query, where
 from koppel.systems.afas.settings import Settings
 from koppel.systems.afas.wire import Row, Unreadable
 from koppel.systems.spi import (
@@ -42,12 +40,12 @@ from koppel.systems.spi import (
     Reply,
     Response,
     Site,
+    TakeOver,
     Trace,
     Unknown,
 )
 
 Find = Callable[[Site, str, tuple[str, ...]], Exchange[dict[str, Finding]]]
-MOST_ORGANISATIONS = 10  # rows asked for under one KVK number; more than one is for a person anyway
 _ORGANISATION = frozenset({"Nm", "CcNr", "TeNr", "EmAd"})
 _ADDRESS = frozenset({*codec.ADDRESS_FIELDS, "BeginDate"})
 
@@ -183,12 +181,33 @@ def send(site: Site, batch: Batch, find: Find) -> Exchange[tuple[Receipt, ...]]:
     return tuple(receipts)
 
 
+def takes_over(site: Site, operations: tuple[Operation, ...]) -> Exchange[dict[str, TakeOver | Unknown]]:
+    """What these creates would write over, in one call for up to 40; who is sent without a KVK number takes over nothing."""
+    numbers = {operation.op: number for operation in operations if (number := dict(operation.keys).get("kvk"))}
+    known = (yield from organisations.with_numbers(site, numbers.values())) if numbers else {}
+    told: dict[str, TakeOver | Unknown] = {}
+    for operation in operations:
+        if operation.op in numbers:
+            found = known[numbers[operation.op]]
+            parts = _levels(operation.fields)
+            told[operation.op] = (
+                Unknown(found) if isinstance(found, Problem) else organisations.taken_over(found, parts)
+            )
+    return told
+
+
 def _create(site: Site, operation: Operation) -> Exchange[tuple[wire.Call, Row]]:
-    """The call that makes a debtor, and what it writes over when it makes one of an organisation that is there."""
+    """The call that makes a debtor, and what it writes over when it makes one of an organisation that is there. Raises _Cannot."""
     settings: Settings = site.settings
     parts = _levels(operation.fields)
     number = dict(operation.keys).get("kvk")
-    known = (yield from _organisation_with(site, operation, number)) if number else None
+    known = (yield from organisations.with_numbers(site, (number,)))[number] if number else None
+    if isinstance(known, Problem):
+        raise _Cannot(Receipt(operation.op, "refused", problem=known))
+    over = organisations.taken_over(known, parts)
+    if number and operation.expect not in ("", over.expect):
+        text = "Its organisation in Profit is not as it was when this was decided; it is decided anew."
+        raise _Cannot(Receipt(operation.op, "stale", problem=Problem("moved", text)))
     if known is None:
         # 6 is "always new"; 0 with an empty number would make one too, or fail. [OAS; PA update-contacts.md]
         match: Row = {"MatchOga": "6", "AutoNum": True, "PadAdr": True}
@@ -200,32 +219,7 @@ def _create(site: Site, operation: Operation) -> Exchange[tuple[wire.Call, Row]]
         objects=_organisation({**match, **parts.organisation}, parts.address),
     )
     call = wire.write(settings, "POST", "KnSalesRelationOrg", body, op=operation.op)
-    return call, _overwritten(known or {}, parts)
-
-
-# Canonical path -> wire field, column of the connector of organisations. [OAS Profit_OrgPer]
-_SHOWN = {
-    "name": ("Nm", "Name"),
-    "kvk": ("CcNr", "ChOfCommNr"),
-    "phone": ("TeNr", "TelWork"),
-    "email": ("EmAd", "MailWork"),
-    "KnOrganisation/SeNm": ("SeNm", "SearchName"),
-    "KnOrganisation/HoPa": ("HoPa", "Homepage"),
-    "KnOrganisation/Re": ("Re", "Note"),
-}
-
-
-def _overwritten(row: Row, parts: Wire) -> Row:
-    """What an organisation shows, in our words, of the fields that are written over it (law 3)."""
-    before: Row = {
-        path: codec.text(row[column])
-        for path, (name, column) in _SHOWN.items()
-        if name in parts.organisation and column in row
-    }
-    if parts.address and any(line in row for line in codec.LINES):
-        shown, _ = codec.read_address(row)
-        before["address"] = msgspec.to_builtins(shown) if shown else None
-    return before
+    return call, over.before
 
 
 def _update(site: Site, operation: Operation, find: Find) -> Exchange[wire.Call]:
@@ -249,48 +243,6 @@ def _organisation(own: Row, address: Row) -> Row:
         # The city is not looked up by postcode: what the register says is what is written.
         inside["Objects"] = [{"KnBasicAddressAdr": {"Element": {"Fields": {**address, "ResZip": False}}}}]
     return {"KnOrganisation": {"Element": inside}}
-
-
-def _organisation_with(site: Site, operation: Operation, number: str) -> Exchange[Row | None]:
-    """The one organisation with this KVK number; None when there is none. Raises _Cannot."""
-    settings: Settings = site.settings
-    asked = query(number_filter(number), order=("BcCo",), take=MOST_ORGANISATIONS)
-    try:
-        rows = wire.read_rows((yield wire.get(settings, settings.organisations, asked))).rows
-    except Unreadable as error:
-        text = f"Whether AFAS has an organisation with this KVK number could not be asked ({error.problem.text})."
-        retry = msgspec.structs.replace(
-            error.problem, code="cannot_ask", text=text, retry_at=site.as_of + wire.TRY_AGAIN
-        )
-        raise _Cannot(Receipt(operation.op, "refused", problem=retry)) from None
-    found = {str(row["BcCo"]): row for row in rows if codec.text(row.get("BcCo")) and _has(row, number)}
-    if len(found) > 1:
-        text = (
-            f"{len(found)} organisations in Profit have this KVK number ({', '.join(sorted(found))}), so nobody can tell whose "
-            "debtor this is. Merge them, or make the debtor in Profit yourself. / Meerdere organisaties in Profit hebben dit "
-            "KvK-nummer; voeg ze samen of maak de debiteur zelf aan."
-        )
-        raise _Cannot(Receipt(operation.op, "refused", problem=Problem("ambiguous_organisation", text, "CcNr")))
-    return next(iter(found.values()), None)
-
-
-def _has(row: Row, number: str) -> bool:
-    return plain_number(codec.text(row.get("ChOfCommNr")) or "") == plain_number(number)
-
-
-def plain_number(shown: str) -> str:
-    """What two spellings of one KVK number share."""
-    try:
-        return kvk.read(shown)[0]
-    except InvalidNumber:
-        return "".join(shown.split())
-
-
-def number_filter(number: str) -> Filter:
-    """Looks for a KVK number in the spellings people store it in: whole, and with its leading zero lost."""
-    plain = plain_number(number)
-    spellings = (plain, plain.lstrip("0")) if plain.startswith("0") else (plain,)
-    return tuple(group for spelling in spellings for group in where("ChOfCommNr", Operator.EQUALS, spelling))
 
 
 def _organisation_behind(site: Site, operation: Operation, find: Find) -> Exchange[str]:
