@@ -146,13 +146,13 @@ def entry_row(kind: str, data: Mapping[str, Any], flow: Flow | None = None) -> R
     where = tuple(_places(kind, data, label))
     lines: list[Line] = []
     for key, change in data.get("fields", {}).items():
-        before = (
-            None if kind in ("created", "refused") and change.get("before") is None else shown(change.get("before"))
-        )
+        before = change.get("before")
+        nothing = kind in ("created", "refused") and before is None  # there was no record yet
+        kept = kind == "created" and before == change.get("after")  # what was taken over showed it already
         lines.append(
             Line(
                 field=field_name(key),
-                before=before,
+                before=None if nothing or kept else shown(before),
                 after=shown(change.get("after")),
                 reason=sided(str(change.get("because") or ""), left, right),
             )
@@ -172,6 +172,8 @@ def entry_row(kind: str, data: Mapping[str, Any], flow: Flow | None = None) -> R
         lines.append(Line(after=sided(str(data["question"]), left, right)))
     if "answer" in data:
         lines.append(Line(field="answer", after=shown(data["answer"])))
+    if data.get("takes_over"):
+        lines.append(Line(reason=f"made of {data['takes_over']}, which was there already"))
     if data.get("by_probe"):
         lines.append(Line(reason="its reply was lost; it was found to have arrived"))
     if data.get("because"):

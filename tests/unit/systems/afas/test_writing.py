@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from koppel.model.problem import RetryLater, UsageError
 from koppel.systems.afas import SYSTEM
-from koppel.systems.spi import CannotTell, Change, Item, Landed, NotLanded, Response
+from koppel.systems.spi import CannotTell, Change, Item, Landed, NotLanded, Response, Unknown
 
 DEBTORS = SYSTEM.resource("debtors")
 ADDRESS = {
@@ -201,6 +202,93 @@ def test_what_an_organisation_showed_before_it_was_taken_over_stands_in_the_rece
         assert (receipt.before["address"]["street"], receipt.before["address"]["number"]) == ("Kade", "3")
         assert receipt.before["kvk"] == "90000001"
         assert not receipt.before.keys() & {"phone", "KnOrganisation/HoPa", "BSN"}, "only what is written over"
+
+
+OLD = {"Name": "Oude naam", "AdressLine1": "Kade 3", "AdressLine3": "1034 WL Amsterdam", "AdressLine4": None}
+
+
+def planned(profit, *changes):
+    """The first operations of these creates, and what they would take over."""
+    operations = tuple(lowered(profit, change)[0] for change in changes)
+    return operations, profit.run(DEBTORS.takes_over(profit.site(), operations))
+
+
+def numbered(count, **values):
+    numbers = [f"9000{n:04}" for n in range(1, count + 1)]
+    return [msgspec.structs.replace(create(kvk=number, **values), op=number) for number in numbers]
+
+
+def test_what_creates_would_take_over_is_asked_forty_numbers_a_call(profit):
+    profit.tables["Profit_OrgPer"] = [{"BcCo": "0007", "ChOfCommNr": "90000041", **OLD, "TelWork": "010-1234567"}]
+    _, told = planned(profit, *numbered(41))
+    assert profit.kinds() == ["Profit_OrgPer", "Profit_OrgPer"]
+    assert {op for op, answer in told.items() if answer.named} == {"90000041"}
+    over = told["90000041"]
+    assert over.named == "organisation 0007"
+    assert over.before["name"] == "Oude naam"
+    assert (over.before["address"]["street"], over.before["address"]["number"]) == ("Kade", "3")
+    assert "phone" not in over.before, "only what is written over"
+    assert len({answer.expect for answer in told.values()}) == 2
+    assert profit.writes == []
+
+
+def test_who_is_sent_without_a_kvk_number_is_not_asked_about(profit):
+    _, told = planned(profit, create(kvk=None))
+    assert (told, profit.kinds()) == ({}, [])
+
+
+def test_a_number_whose_leading_zero_was_lost_is_taken_over_too(profit):
+    profit.tables["Profit_OrgPer"] = [{"BcCo": "0007", "ChOfCommNr": "1000001", **OLD}]
+    _, told = planned(profit, create(kvk="01000001"))
+    assert told["op1"].named == "organisation 0007"
+    assert told["op1"].before["kvk"] == "1000001"
+
+
+def test_where_it_cannot_be_said_what_is_taken_over_the_answer_is_unknown(profit):
+    profit.tables["Profit_OrgPer"] = [{"BcCo": number, "ChOfCommNr": "90000001"} for number in ("0007", "0008")]
+    _, told = planned(profit, *numbered(2))
+    assert isinstance(told["90000001"], Unknown)
+    assert told["90000001"].problem.code == "ambiguous_organisation"
+    assert told["90000002"].named == ""
+    profit.replies["Profit_OrgPer"] = [Response(200, {}, b'{"rows":')]
+    _, told = planned(profit, *numbered(2))
+    assert [answer.problem.code for answer in told.values()] == ["cannot_ask", "cannot_ask"]
+    assert all(answer.problem.retry_at for answer in told.values())
+
+
+@pytest.mark.parametrize(
+    ("edit", "status"),
+    [
+        ({}, "done"),
+        ({"Homepage": "https://nieuw.example", "TelWork": "020-7654321"}, "done"),
+        ({"Name": "Iemand schreef dit"}, "stale"),
+        ({"AdressLine1": "Kade 4"}, "stale"),
+        ({"AdressLine1": None, "AdressLine3": None}, "stale"),
+        ({"BcCo": "0008"}, "stale"),
+        ({"ChOfCommNr": "90000009"}, "stale"),
+    ],
+    ids=["as it was", "beside what is written", "name", "address", "address gone", "another one", "it has none now"],
+)
+def test_only_the_organisation_that_was_planned_on_is_written_over(profit, edit, status):
+    row = {"BcCo": "0007", "ChOfCommNr": "90000001", **OLD}
+    profit.tables["Profit_OrgPer"] = [row]
+    (operation,), told = planned(profit, create())
+    bound = msgspec.structs.replace(operation, expect=told["op1"].expect)
+    profit.tables["Profit_OrgPer"] = [row | edit]
+    profit.replies["KnSalesRelationOrg"] = [MADE]
+    (batch,) = DEBTORS.group((bound,))
+    (receipt,) = profit.run(DEBTORS.send(profit.site(), batch))
+    assert receipt.status == status
+    assert len(profit.writes) == (1 if status == "done" else 0)
+
+
+def test_an_organisation_that_turns_up_where_there_was_none_is_not_written_over(profit):
+    (operation,), told = planned(profit, create())
+    bound = msgspec.structs.replace(operation, expect=told["op1"].expect)
+    profit.tables["Profit_OrgPer"] = [{"BcCo": "0007", "ChOfCommNr": "90000001", **OLD}]
+    (batch,) = DEBTORS.group((bound,))
+    (receipt,) = profit.run(DEBTORS.send(profit.site(), batch))
+    assert (receipt.status, profit.writes) == ("stale", [])
 
 
 def test_a_new_organisation_writes_over_nothing(profit):

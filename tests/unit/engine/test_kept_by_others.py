@@ -1,0 +1,60 @@
+"""What other flows keep of a thing when a pair is taken apart: told by record, for two systems may well give the same id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from koppel.engine import settle
+from koppel.engine.frame import make_frame
+from koppel.engine.settle import Hand
+from koppel.store import flows, standing, streams, subjects
+from koppel.store.flows import Position, StoredBase
+from koppel.store.sql import Db
+from koppel.sync.base import Base
+from koppel.sync.steps import Step
+
+from .two_sides import TwoSides
+
+LEFT, RIGHT = "17", "42"
+
+
+def members(db: Db, stream: int, subject: str) -> list[str]:
+    return [member.native for member in subjects.of_subjects(db, stream, [subject]).get(subject, [])]
+
+
+def parted(third: str, *, keeps: str, noted: bool = True) -> tuple[bool, bool]:
+    """Unlink a pair of which another flow keeps the left or the right in step with a third system's record of that id.
+    Whether the left and the right are still members."""
+    sides = TwoSides()
+    frame = make_frame(sides.ports, sides.flow)
+
+    def arrange_and_part(db: Db) -> tuple[bool, bool]:
+        left, right = frame.streams["left"].id, frame.streams["right"].id
+        other = streams.ensure(db, "third", "things").id
+        subject = subjects.create(db, at=sides.at)
+        for stream, native in ((left, LEFT), (right, RIGHT), (other, third)):
+            subjects.join(db, subject, stream, native, role="main", why="test", at=sides.at)
+        ours: Any = LEFT if keeps == "left" else RIGHT
+        flows.move(db, "theirs", Position("1", {}, 0, 0))
+        if noted:
+            standing.between(db, "theirs", left if keeps == "left" else right, other)
+        flows.save_bases(db, "theirs", [StoredBase(ours, third, subject, Base(), "", "", 0)])
+        flows.save_bases(db, "pair", [StoredBase(LEFT, RIGHT, subject, Base(), "", "", 0)])
+        step = Step("unlink", "right", LEFT, RIGHT, because={"": "test"})
+        settle.settle_quietly(db, frame, Hand(1, "test", sides.at), step)
+        return bool(members(db, left, subject)), bool(members(db, right, subject))
+
+    return sides.store.run(arrange_and_part)
+
+
+@pytest.mark.parametrize("third", ["9", LEFT, RIGHT], ids=["its own id", "the left's id", "the right's id"])
+@pytest.mark.parametrize("keeps", ["left", "right"])
+def test_who_another_flow_keeps_stays_whatever_ids_it_has_elsewhere(keeps: str, third: str) -> None:
+    assert parted(third, keeps=keeps) == (keeps == "left", keeps == "right")
+
+
+@pytest.mark.parametrize("keeps", ["left", "right"])
+def test_a_flow_that_has_not_said_between_which_streams_it_is_keeps_what_bears_its_ids(keeps: str) -> None:
+    assert parted("9", keeps=keeps, noted=False) == (keeps == "left", keeps == "right")
