@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from koppel.config.workspace_file import FILE
+from koppel.engine import grouping
 from koppel.engine import totals as totals_engine
 from koppel.engine.one_pass import Options
 from koppel.model.period import read_period
+from koppel.model.problem import SetupError
 from koppel.sandbox.host import build
 from koppel.testing.trade import DESCRIPTION, Inside, trade
 
@@ -243,6 +248,15 @@ def test_a_late_ticket_is_asked_about_and_posted_as_the_difference_when_a_person
     assert rows[-1]["nummer"] == "2026-10-02/nl-high/pin/EUR/2"
     assert booked(made) == sold(made)
     assert made.ws.sync("till").counts["ask"] == 0
+    told = made.ws.why(f"shop:entries:{rows[-1]['id']}")
+    late = made.rows("crm", "tickets")[-1]["id"]
+    assert told.documents == (f"crm:tickets:{late}",)
+    counted = made.ws.why(f"crm:tickets:{late}")
+    assert [reason.code for reason in counted.open] == ["posted_together"]
+    assert counted.open[0].text.endswith("2026-10-02/nl-high/pin/EUR/2")
+    first = made.ws.why("crm:tickets by day (till):2026-10-02/nl-high/pin/EUR")
+    assert len(first.documents) == 6  # without the late one
+    assert first.documents[0] in [f"crm:tickets:{row['id']}" for row in made.rows("crm", "tickets")]
 
 
 def test_with_next_a_changed_and_a_removed_ticket_become_a_correction_of_the_difference(made):
@@ -258,6 +272,131 @@ def test_with_next_a_changed_and_a_removed_ticket_become_a_correction_of_the_dif
     made.wait(120)
     result = made.ws.sync("till")
     assert (result.counts["create"], result.counts["update"]) == (0, 0)
+
+
+def test_a_difference_left_out_by_a_person_is_part_of_the_next_one(made):
+    with_flow(made)
+    ticket(made, 1, "2026-10-01", nl_high="5.00")
+    made.ws.sync("till")
+    ticket(made, 2, "2026-10-01", nl_high="10.00")
+    made.wait(60)
+    made.ws.sync("till")
+    (ask,) = made.ws.asks()
+    made.ws.decide(ask.id, "skip")
+    assert made.ws.sync("till").counts["create"] == 0
+    ticket(made, 3, "2026-10-01", nl_high="20.00")
+    made.wait(60)
+    assert made.ws.sync("till").counts["ask"] == 1
+    (ask,) = made.ws.asks()
+    assert "2 documents came or changed" in ask.body["problem"]["text"]
+    assert "EUR 36.30" in ask.body["problem"]["text"]
+    assert len(made.rows("shop", "entries")) == 1
+
+
+def test_a_day_is_posted_when_it_is_over_and_a_difference_that_goes_away_is_no_question(made):
+    with_flow(made)
+    today = datetime.fromtimestamp(made.ws.now(), ZoneInfo("Europe/Amsterdam")).date().isoformat()
+    ticket(made, 1, today, nl_high="5.00")
+    assert made.ws.sync("till").counts["create"] == 0
+    made.wait(24 * 3600)
+    assert made.ws.sync("till").counts["create"] == 1
+    number = ticket(made, 2, today, nl_high="5.00")
+    made.wait(60)
+    assert made.ws.sync("till").counts["ask"] == 1
+    made.edit("crm", "tickets", number, totaal=0, btw=0, regels=[{"btw_soort": "nl-high", "bedrag": 0, "btw": 0}])
+    made.wait(60)
+    made.ws.sync("till")
+    assert made.ws.asks() == []
+
+
+def test_a_reconciliation_finds_both_sides_the_same(made):
+    forty(with_flow(made))
+    made.ws.sync("till")
+    found = reconcile(made.ws, "till")
+    assert (found.left.records, found.right.records, found.different) == (12, 12, 0)
+
+
+def test_a_removed_ticket_is_taken_back_by_a_correction(made):
+    with_flow(made, late="next")
+    number = ticket(made, 1, "2026-10-01", nl_high="5.00")
+    ticket(made, 2, "2026-10-01", nl_high="7.00")
+    made.ws.sync("till")
+    made.delete("crm", "tickets", number)
+    made.wait(600)
+    flow = made.ws.flow("till")
+    made.ws.with_ports(lambda ports: totals_engine.read(ports, flow, Options(whole=True)))
+    assert made.ws.sync("till").counts["create"] == 1
+    assert booked(made) == sold(made)
+
+
+@pytest.mark.parametrize(("late", "wait"), [("next", 1000), ("ask", 1000), ("next", 1)])
+def test_killed_at_any_point_nothing_is_lost_or_doubled(made, monkeypatch, late, wait):
+    monkeypatch.setattr(grouping, "PART", 7)
+    forty(with_flow(made, by="journal", late=late))
+    for at in itertools.count(1):
+        if at % 3 == 0:
+            ticket(made, 100 + at, f"2026-10-0{1 + at % 2}", nl_high=f"{at}.00")
+        if not killed(made, at, wait):
+            break
+    assert at > 12
+    for ask in made.ws.asks():
+        made.ws.decide(ask.id, "create")
+    assert made.ws.sync("till").state == "done"
+    assert booked(made) == sold(made)
+    assert made.host.count("rest", "PATCH") == 0  # what may have been posted is never changed
+    numbers = [row["nummer"] for row in made.rows("shop", "entries")]
+    assert len(numbers) == len(set(numbers))
+    assert both_totals(made).different == 0
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed(made, at, wait):
+    """One run that ends at its `at`-th point; whether it was reached. With a short wait what was sent may still be under way."""
+    passed = itertools.count(1)
+
+    async def point(name):
+        if next(passed) == at:
+            raise Killed
+
+    made.ws.point = point
+    try:
+        made.ws.sync("till")
+    except Killed:
+        return True
+    finally:
+        made.reopen()
+        made.wait(wait)
+    return False
+
+
+def test_grouped_otherwise_after_posting_is_refused(made):
+    with_flow(made)
+    ticket(made, 1, "2026-10-01", nl_high="5.00")
+    made.ws.sync("till")
+    with_flow(made, by="journal")
+    with pytest.raises(SetupError, match="posted a second time"):
+        made.ws.sync("till")
+    file = made.ws.config.path / "flows" / "till.toml"
+    with_flow(made)
+    file.write_text(file.read_text("utf-8").replace('by       = "day"', 'by = "day"\nkeys = ["date"]'), "utf-8")
+    made.reopen()
+    with pytest.raises(SetupError, match="posted a second time"):
+        made.ws.sync("till")
+
+
+def test_check_says_what_is_not_made_of_documents(made):
+    with_flow(made)
+    assert [p for p in made.ws.check("till") if p.severity == "error"] == []
+    file = made.ws.config.path / "flows" / "till.toml"
+    file.write_text(file.read_text("utf-8").replace("crm:tickets", "crm:customers"), "utf-8")
+    made.reopen()
+    (problem,) = [p for p in made.ws.check("till") if p.severity == "error"]
+    assert (problem.code, problem.line) == ("wrong-documents", 5)
+    page = with_flow(made).ws.document("till")
+    assert "Documents of crm:tickets are posted together, per date and" in page
 
 
 def test_a_meaning_without_a_ledger_parks_its_posting_whole_until_the_table_has_a_line(made):

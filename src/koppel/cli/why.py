@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from koppel.mapping.flow import Flow
 
 
+NAMED = 20  # documents of a posting that are named on the screen; --json names all
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("why")(why)
@@ -56,6 +59,10 @@ def _human(told: Explanation, field: str | None, flows: Mapping[str, Flow | None
     yield Text(f"{told.label} ({told.ref}){about}", "bold")
     for member in told.members:
         yield f"  belongs together with {member}"
+    if told.documents:
+        more = len(told.documents) - NAMED
+        count = f"{len(told.documents)} document{'' if len(told.documents) == 1 else 's'}"
+        yield f"  holds {count}: {', '.join(told.documents[:NAMED])}" + (f" and {more} more" if more > 0 else "")
     if told.history:
         table = grid()
         table.add_column("entry", justify="right", no_wrap=True)

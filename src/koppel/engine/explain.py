@@ -17,10 +17,10 @@ from koppel.engine.ports import Ports
 from koppel.engine.reasons import Reason, code_of
 from koppel.engine.why_field import FieldNow
 from koppel.engine.why_not import why_not
-from koppel.mapping.flow import Flow, SideName
+from koppel.mapping.flow import Endpoint, Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.values import Json, Ref
-from koppel.store import observations, streams, subjects, suppression, trail
+from koppel.store import observations, postings, streams, subjects, suppression, trail
 from koppel.store.sql import Db
 from koppel.store.streams import Stream
 from koppel.store.trail import Recorded
@@ -31,7 +31,7 @@ _LATE = 10_000  # entries of the trail looked through for a record that belongs 
 
 class Explanation(msgspec.Struct, frozen=True):
     """All there is to say about a record, or one field of it: its members, its history, its fields, what stands in the way
-    (`open`: the first of a flow is what would have to change)."""
+    (`open`: the first of a flow is what would have to change). `documents`: what is posted together in it."""
 
     ref: str
     label: str
@@ -40,6 +40,7 @@ class Explanation(msgspec.Struct, frozen=True):
     history: tuple[Reason, ...]
     open: tuple[Reason, ...]
     fields: tuple[FieldNow, ...] = ()
+    documents: tuple[str, ...] = ()
 
 
 def explain(
@@ -59,8 +60,17 @@ def explain(
     frames = {
         name: make_frame(ports, flows[name], transforms=transforms) for name in touching if name not in (broken or {})
     }
-    entity = next((flows[name].entity for name in touching), "company")
-    return ports.store.run(_explained, ref, touching, frames, field, entity, ports.clock.now(), broken or {})
+    entity = next((flows[name].entity for name in touching), None) or _entity_of(ports, ref)
+    together = {name: flow for name, flow in flows.items() if flow.group is not None}
+    return ports.store.run(_explained, ref, touching, frames, field, entity, ports.clock.now(), broken or {}, together)
+
+
+def _entity_of(ports: Ports, ref: Ref) -> str:
+    """What a resource that no flow ends at holds."""
+    try:
+        return ports.at(Endpoint(ref.connection, ref.resource))[1].entity or "company"
+    except KeyError:
+        return "company"
 
 
 def _side_of(flow: Flow, ref: Ref) -> SideName | None:
@@ -76,6 +86,7 @@ def _explained(
     entity: str,
     now: float,
     broken: Mapping[str, str],
+    together: Mapping[str, Flow],
 ) -> Explanation:
     stream = next((s for s in streams.every(db) if s.connection == ref.connection and s.resource == ref.resource), None)
     if stream is None:
@@ -101,10 +112,39 @@ def _explained(
         reasons += [r for r in why if key is None or _concerns(r.field, key)]
         told += fields
         reasons += [_field_reason(one) for one in fields if key is not None]
-    if not touching:
+    counted = [] if hidden else [reason for flow in together.values() for reason in _counted_in(db, flow, ref)]
+    reasons += counted
+    if not touching and not counted:
         reasons.append(Reason(None, f"no flow of this workspace reads or writes {stream.name}", code="no_flow"))
     label = named(seen.record if seen else None, ref.native)
-    return Explanation(str(ref), label, seen is not None, tuple(members), tuple(history), tuple(reasons), tuple(told))
+    documents = tuple(
+        one for name in touching if name in together for one in _documents(db, together[name], ref, stream)
+    )
+    return Explanation(
+        str(ref), label, seen is not None, tuple(members), tuple(history), tuple(reasons), tuple(told), documents
+    )
+
+
+def _counted_in(db: Db, flow: Flow, ref: Ref) -> list[Reason]:
+    """The postings a document is counted in."""
+    if flow.group is None or str(flow.group.source) != f"{ref.connection}:{ref.resource}":
+        return []
+    derived = streams.named(db, flow.left.connection, flow.left.resource)
+    found = postings.postings_of(db, derived.id, ref.native) if derived else []
+    return [Reason(None, f"counted in {flow.left}:{one}", code="posted_together", flow=flow.id) for one in found]
+
+
+def _documents(db: Db, flow: Flow, ref: Ref, stream: Stream) -> list[str]:
+    """The documents a posting holds, asked of what is made of them or of what was posted."""
+    derived = streams.named(db, flow.left.connection, flow.left.resource)
+    if derived is None or flow.group is None:
+        return []
+    natives = [ref.native]
+    if stream.id != derived.id:
+        member = subjects.of_records(db, stream.id, natives).get(ref.native)
+        mates = subjects.of_subjects(db, derived.id, [member.subject]).get(member.subject, []) if member else []
+        natives = [mate.native for mate in mates]
+    return [f"{flow.group.source}:{one}" for native in natives for one in postings.documents_of(db, derived.id, native)]
 
 
 def _rule_key(frame: Frame, field: str | None) -> str | None:

@@ -29,7 +29,7 @@ from koppel.mapping.grouping import (
 from koppel.model.problem import Problem, SetupError
 from koppel.model.values import Cursor, Json
 from koppel.store import flows, notes, observations, postings, streams, work
-from koppel.store.observations import Seen
+from koppel.store.observations import Observation, Seen
 from koppel.store.postings import Posting
 from koppel.store.sql import Db
 from koppel.store.streams import Stream
@@ -153,6 +153,11 @@ def _take_part(db: Db, flow: Flow, entity: str) -> int:
     if not changed:
         return 0
     seen = observations.load(db, documents.id, [native for native, _ in changed], entity=entity)
+    if any(one.bare for one in seen.values()):
+        raise SetupError(
+            f"Of documents of {documents.name} only digests are kept, and flow {flow.id} adds them up.",
+            remedy=f"Read them anew: koppel reconcile {flow.id}",
+        )
     names: dict[str, tuple[str, ...]] = {}
     for native, _ in changed:
         shown = seen.get(native)
@@ -183,10 +188,19 @@ def _fold(db: Db, flow: Flow, documents: Stream, derived: Stream, name: str, ent
     sums, after = Sums(), ""
     while natives := postings.members(db, derived.id, name, after=after, size=PART):
         after = natives[-1]
-        for native, seen in observations.load(db, documents.id, natives, entity=entity).items():
+        known = observations.load(db, documents.id, natives, entity=entity)
+        lost = sorted(set(natives) - known.keys())
+        sums = sums.plus(Sums(problems=tuple(f"document {native} is not kept any more" for native in lost)))
+        for native, seen in known.items():
             if seen.record is not None and not seen.gone:
-                sums = sums.plus(parts_of(flow, native, seen.record).get(name, Sums()))
+                sums = sums.plus(parts_of(flow, native, seen.record).get(name, Sums())).plus(_unread(seen))
     return sums
+
+
+def _unread(seen: Observation) -> Sums:
+    """What of a document could not be read: an amount that is left out would be missing from the books."""
+    label = seen.record.entity.label() if seen.record else ""
+    return Sums(problems=tuple(f"{label or seen.native}: {problem.text}" for problem in seen.problems))
 
 
 def _make_one(db: Db, flow: Flow, derived: Stream, name: str, sums: Sums, at: float) -> None:
