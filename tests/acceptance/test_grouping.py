@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from koppel.config.workspace_file import FILE
-from koppel.engine import grouping
+from koppel.engine import grouping, reconcile
 from koppel.engine import totals as totals_engine
 from koppel.engine.one_pass import Options
 from koppel.model.period import read_period
@@ -312,8 +312,15 @@ def test_a_day_is_posted_when_it_is_over_and_a_difference_that_goes_away_is_no_q
 def test_a_reconciliation_finds_both_sides_the_same(made):
     forty(with_flow(made))
     made.ws.sync("till")
-    found = reconcile(made.ws, "till")
-    assert (found.left.records, found.right.records, found.different) == (12, 12, 0)
+    found: list[object] = []
+    flow = made.ws.flow("till")
+
+    async def job(ports):
+        await reconcile.read_whole(ports, flow, Options())
+        return await reconcile.compare(ports, flow, found.append)
+
+    told = made.ws.with_ports(job)
+    assert (told.pairs, told.same, found) == (12, 12, [])
 
 
 def test_a_removed_ticket_is_taken_back_by_a_correction(made):
