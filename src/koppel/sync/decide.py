@@ -75,6 +75,8 @@ def _match(policy: Policy, view: View) -> list[Step] | Need:
         return _as_answered(policy, view, answer)
     if flow.entity in DOCUMENTS:
         view, doubt = of_the_same_party(flow, policy.shapes, view)
+        if doubt is not None and doubt.code == "needs":
+            return [_park(view, doubt)]
         if doubt is not None:
             return [_ask_match(policy, view, doubt.code, doubt.text)]
         free = [c for c in view.candidates if not c.taken and not c.apart]

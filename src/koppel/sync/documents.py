@@ -30,6 +30,8 @@ def too_early(flow: Flow, own: Side) -> Problem | None:
 def of_the_same_party(flow: Flow, shapes: dict[str, Shape], view: View) -> tuple[View, Problem | None]:
     """The view with only those candidates that are of the same party; or the question whether one of another party is meant.
 
+    While its own party is not known on the other side, nobody is asked: the document waits for it (code `needs`).
+
     A document of another party that belongs elsewhere already is no candidate at all. A flow that does not speak of the party
     compares the number alone.
     """
@@ -42,6 +44,8 @@ def of_the_same_party(flow: Flow, shapes: dict[str, Shape], view: View) -> tuple
         return msgspec.structs.replace(view, candidates=same + apart), None
     open_ = [c for c in view.candidates if not c.taken and not c.apart]
     unknown = [c for c in open_ if _same_party(shape, view.own, c) is None]
+    if unknown and shape.rule.key in view.own.lacks:
+        return view, view.own.lacks[shape.rule.key]
     if unknown:
         text = f"{unknown[0].side.label} has the same number; whether it is of the same {_word(flow)} cannot be told"
         return view, Problem("party_unknown", text)

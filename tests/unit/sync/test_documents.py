@@ -67,13 +67,12 @@ def test_a_party_that_cannot_be_told_asks() -> None:
     assert (ask.kind, ask.problem and ask.problem.code) == ("ask", "party_unknown")
 
 
-def test_a_party_that_is_not_linked_yet_cannot_be_told_from_another() -> None:
+def test_a_document_whose_party_is_not_linked_yet_waits_for_it_and_asks_nobody() -> None:
     lacking = msgspec.structs.replace(
         paper("L", party="record:1/7"), lacks={"party": Problem("needs", "not there yet")}
     )
-    (ask,) = decided(lacking, candidate("R"))
-    assert ask.problem is not None
-    assert ask.problem.code == "party_unknown"
+    (park,) = decided(lacking, candidate("R"))
+    assert (park.kind, park.problem and park.problem.code) == ("park", "needs")
 
 
 def test_of_several_with_one_number_the_one_of_the_same_party_is_linked() -> None:
