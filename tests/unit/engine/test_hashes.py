@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -12,10 +13,12 @@ from koppel.engine import reconcile
 from koppel.engine.flow import Options
 from koppel.engine.plan import Plan
 from koppel.engine.send import Sender
+from koppel.model.problem import Problem
 from koppel.store import flows, observations, streams, trail
 from koppel.store.store import open_store
 from koppel.store.vault import Vault
 from koppel.sync.looks import is_look
+from koppel.systems.spi import Unknown
 from koppel.testing import toys
 from koppel.testing.toy_kept import kept
 
@@ -159,6 +162,30 @@ def test_nothing_is_decided_on_a_record_that_cannot_be_read():
     sides.sync()
     assert sides.till.rows[two]["tel"] == "0205550001"
     sides.till.handle = found
+    sides.settled()
+    assert sides.till.rows[two]["tel"] == "0205551111"
+
+
+def test_what_the_vendor_could_not_show_stays_due_and_nothing_is_made_of_its_digest():
+    sides = in_mode(TwoSides(), "hashes")
+    one, two = sides.both("42100077")
+    sides.settled()
+    entries, right = len(sides.trail()), sides.connections["right"]
+
+    def silent(_site, _kind, values):
+        yield from ()
+        return {value: Unknown(Problem("busy", "not now")) for value in values}
+
+    resources = tuple(replace(r, find=silent if r.find else None) for r in right.system.resources)
+    sides.connections["right"] = replace(right, system=replace(right.system, resources=resources))
+    sides.ports = sides.new_ports("one")
+    sides.ledger.edit(one, {"tel": "0205551111"})
+    plan = sides.plan()
+    assert [p.step.kind for p in plan.steps] == []
+    result = sides.sync()
+    assert (result.counts["update"], result.counts["park"], len(sides.trail())) == (0, 0, entries)
+    sides.connections["right"] = right
+    sides.ports = sides.new_ports("one")
     sides.settled()
     assert sides.till.rows[two]["tel"] == "0205551111"
 
