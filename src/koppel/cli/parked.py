@@ -58,6 +58,7 @@ def parked(
 
 def _human(items: Sequence[Item], now: float) -> Iterator[RenderableType]:
 
+    from koppel.app.worklists import field_of
     from koppel.cli.render_plan import grid
     from koppel.cli.words import age, counted, field_name, when
     from koppel.engine.references import NEEDS
@@ -87,7 +88,7 @@ def _human(items: Sequence[Item], now: float) -> Iterator[RenderableType]:
         )
         field = (
             f"{field_name(item.field)}: "
-            if item.field and item.code != NEEDS and not str(item.body.get("text", "")).startswith(item.field)
+            if field_of(item) and item.code != NEEDS and not str(item.body.get("text", "")).startswith(item.field)
             else ""
         )
         tries = f"; {counted(item.tries, 'try', 'tries')} so far" if item.tries > 1 else ""

@@ -572,7 +572,7 @@ class Pass:
         or the time for one has come: that the record is looked at again for another reason is none."""
         sides = {side: [anchor_of(p.step) for p in planned if anchor_side(p.step) == side] for side in SIDES}
         refused = {
-            (side, item.native): item
+            (side, item.native, item.body.get("identity")): item
             for side in SIDES
             for item in work.about(db, self.flow.id, side, sides[side])
             if item.list == "parked" and item.state == "open" and item.op
@@ -580,8 +580,8 @@ class Pass:
         kept: list[Planned] = []
         for p in planned:
             about = (anchor_side(p.step), anchor_of(p.step))
-            item = refused.get(about)
-            if item is None or self._again(item, about) or item.body.get("identity") != p.id:
+            item = refused.get((*about, p.id))
+            if item is None or self._again(item, about):
                 kept.append(p)
             else:
                 self.frame.held.add((*about, item.field))

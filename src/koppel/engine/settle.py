@@ -447,6 +447,11 @@ def _item_field(step: Step) -> str:
     return f"{step.right} {step.field}" if step.follower and step.field and step.right else step.field
 
 
+def _refused_about(step: Step) -> str:
+    """What was refused is about a whole record: of several followers each has an item, and tries, of its own."""
+    return f"{step.right} " if step.follower and step.right else ""
+
+
 def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     assert step.left is not None and step.right is not None  # noqa: PT018
     subject = subject_of(db, frame, step.left, step.right)
@@ -601,7 +606,7 @@ def settle_receipt(
     told = msgspec.structs.replace(step, problem=problem, field="", choices=())
     body = worklist.told(db, frame, told) | {"values": step.values, "before": step.before, "identity": planned.id}
     worklist.put(
-        db, frame, "parked", side=anchor_side(step), native=anchor, field="", problem=problem, body=body,
+        db, frame, "parked", side=anchor_side(step), native=anchor, field=_refused_about(step), problem=problem, body=body,
         at=hand.at, run=hand.run, op=receipt.op,
     )  # fmt: skip
     record(
@@ -767,7 +772,8 @@ def settle_views(
         held = [Due(side, native, "waiting") for native in natives if native in waiting[side]]
         due.add(db, frame.flow.id, held, at=hand.at)
         items = work.about(db, frame.flow.id, side, natives)
-        refused = {i.native for i in items if i.list == "parked" and i.run == hand.run and i.op}  # by this very run
+        refused_now = [i for i in items if i.list == "parked" and i.run == hand.run and i.op]  # by this very run
+        refused = {i.native for i in refused_now}
         over: list[int] = []
         for item in items:
             if item.native in waiting[side] or item.code == "in_doubt" or item.code.startswith(CODES):
@@ -776,7 +782,7 @@ def settle_views(
                 undone = item.native in refused or (side, item.native) in unsettled
                 keep = undone or _stands(item, outside=(side, item.native) in outside)
             else:
-                keep = (side, item.native, item.field) in still or (item.op is not None and item.native in refused)
+                keep = (side, item.native, item.field) in still or item in refused_now
             if not keep:
                 over.append(item.id)
                 _after_proposal(db, frame, hand, item)

@@ -116,7 +116,8 @@ def _item_reason(frame: Frame, item: Item) -> Reason:
         "next_at": item.next_at,
         "problem": item.body.get("problem"),
     }
-    return Reason(item.opened_at, text, field=item.field, code=code, flow=frame.flow.id, details=details)
+    field = "" if item.field.endswith(" ") else item.field  # of a whole record that is one of several
+    return Reason(item.opened_at, text, field=field, code=code, flow=frame.flow.id, details=details)
 
 
 def _about(frame: Frame, item: Item) -> Reason | None:

@@ -655,6 +655,29 @@ def test_one_refused_debtor_of_three_is_not_tried_again_because_the_others_were_
     assert parked.body["right"] == three[0]["ID"]
 
 
+def test_of_three_debtors_of_one_number_each_refused_one_waits_for_its_own_time(desk: Any) -> None:
+    company = seeded(desk, in_erp="thrice")[0]
+    desk.take(company.kvk)
+    desk.sync()
+    three = desk.accounts(company.kvk)
+    for account in three:
+        desk.exact("edit", id=account["ID"], set={"ChamberOfCommerce": None})
+    desk.exact("settings", refuse={account["Name"]: "Ongeldig: KvK" for account in three[:2]})
+    assert desk.sync().counts["refused_by_vendor"] == 2
+    assert {item.body["right"] for item in desk.parked()} == {account["ID"] for account in three[:2]}
+    desk.exact("edit", id=three[2]["ID"], set={"ChamberOfCommerce": None})  # has all three looked at again
+    desk.sync()
+    assert desk.exact("writes")["refused"] == 2
+    desk.later(3700.0)
+    desk.sync()
+    assert desk.exact("writes")["refused"] == 4
+    assert [item.tries for item in desk.parked()] == [2, 2]
+    desk.exact("settings", refuse={three[0]["Name"]: "Ongeldig: KvK"})
+    desk.later(7300.0)
+    desk.sync()
+    assert [item.body["right"] for item in desk.parked()] == [three[0]["ID"]]
+
+
 def test_what_was_refused_beside_what_was_written_leaves_the_due_set_and_waits_for_its_time(desk: Any) -> None:
     desk.take()
     desk.sync()
