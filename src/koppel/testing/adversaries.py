@@ -6,19 +6,21 @@ how often it strikes where it may.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 import msgspec
 
 
 class Adversary(msgspec.Struct, frozen=True):
-    """`likely` is the chance at each place where it may strike, in a world that drew it."""
+    """`likely` is the chance at each place where it may strike, in a world that drew it. `apart`: it draws from a stream of its
+    own, so that worlds it does not come to are as they were before it was thought of."""
 
     name: str
     laws: tuple[int, ...]
     text: str
     likely: float
+    apart: bool = False
 
 
 ADVERSARIES: dict[str, Adversary] = {
@@ -52,6 +54,21 @@ ADVERSARIES: dict[str, Adversary] = {
         Adversary("webhook", (8,), "a record is named due while its flow is at work", 0.3),
         Adversary("copied number", (6, 11), "a person gives a record the number of another one", 0.2),
         Adversary("cleared", (3,), "a person empties a field", 0.2),
+        Adversary("page in hand", (8,), "the process dies with a page read and not yet stored", 0.08, apart=True),
+        Adversary(
+            "half agreed",
+            (3, 8),
+            "the process dies when what agrees is settled and nothing is written",
+            0.3,
+            apart=True,
+        ),
+        Adversary(
+            "overslept",
+            (1, 3),
+            "a machine stands still before a write; a person edits what it will write, and another flow reads that",
+            0.15,
+            apart=True,
+        ),
     )
 }
 
@@ -63,12 +80,13 @@ class Mischief:
     on: frozenset[str]
     rnd: Random
     quiet: bool = False
+    streams: dict[str, Random] = field(default_factory=dict[str, Random])
 
     def strikes(self, name: str) -> bool:
         """Whether it strikes here and now."""
         if self.quiet or name not in self.on:
             return False
-        return self.rnd.random() < ADVERSARIES[name].likely
+        return self.streams.get(name, self.rnd).random() < ADVERSARIES[name].likely
 
     def has(self, name: str) -> bool:
         """Whether this world drew it."""
@@ -78,5 +96,8 @@ class Mischief:
 def draw(rnd: Random, *, exclude: frozenset[str] = frozenset()) -> Mischief:
     """The adversaries of a world: most of them in most worlds, so that they meet; all of them in some."""
     share = rnd.choice((0.35, 0.6, 0.8, 1.0))
-    on = frozenset(name for name in ADVERSARIES if rnd.random() < share and name not in exclude)
-    return Mischief(on, Random(rnd.random()))  # noqa: S311 -- replay, not secrecy
+    on = {name for name, each in ADVERSARIES.items() if not each.apart and rnd.random() < share and name not in exclude}
+    made = Random(rnd.random())  # noqa: S311 -- replay, not secrecy
+    apart = {name: Random(f"{rnd.random()}:{name}") for name, each in ADVERSARIES.items() if each.apart}  # noqa: S311
+    on |= {name for name, own in apart.items() if own.random() < share and name not in exclude}
+    return Mischief(frozenset(on), made, streams=apart)

@@ -97,7 +97,7 @@ class ProcessStore(Store):
 
 @dataclass(eq=False)
 class Process:
-    """One worker process. `chance` is how likely it dies at a point; `points` counts where it has been."""
+    """One worker process. `chance` is how likely it dies at a point; `aimed` kills at the point it chooses."""
 
     name: str
     machine: Machine
@@ -107,6 +107,7 @@ class Process:
     died_at: str = ""
     over: bool = False
     freezes: Callable[[], float] = lambda: 0.0
+    aimed: Callable[[str], bool] = lambda _point: False
     on_death: Callable[[Process, str], None] = lambda _process, _point: None
     waiting: list[asyncio.Future[None]] = field(default_factory=list[asyncio.Future[None]])
 
@@ -126,6 +127,8 @@ class Process:
             self.on_death(self, "frozen")
             await asyncio.sleep(seconds)
         if self.alive and self.chance and self.rnd.random() < self.chance:
+            self.die(name)
+        if self.alive and self.aimed(name):
             self.die(name)
         await self.breathe()
 

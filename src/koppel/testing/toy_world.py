@@ -42,6 +42,8 @@ class ToyWorld(World):
         self.places: list[Place] = []
         self.arrived: dict[str, set[str]] = {}  # by ledger: refresh tokens whose answers reached somebody
         self.idle_calls = self.idle_writes = self.idle_tries = 0
+        self.sleeping = Random(f"asleep:{self.kind}:{seed}")  # noqa: S311
+        self.looks: list[asyncio.Task[None]] = []
 
     # --- building ---------------------------------------------------------------------------------------------------
 
@@ -148,6 +150,38 @@ class ToyWorld(World):
             return ("renumbered",)
         self.fail(4, f"{flow.id} was held because of numbers nobody gave: {changed}")
         return ()
+
+    def oversleeps(self) -> float:
+        """A little longer than a lease lasts: often nobody takes the flow over. Somebody edits what is about to be written, and
+        another flow that reads that system is run: what they typed has been seen by the time the machine wakes."""
+        rnd, loop = self.sleeping, asyncio.get_running_loop()
+        seconds = rnd.uniform(650.0, 1000.0)
+        loop.call_later(rnd.uniform(1.0, 60.0), self._edit_what_waits)
+        return seconds
+
+    def _edit_what_waits(self) -> None:
+        waiting = [i for i in self.keeper.run(intents.everything) if i.kind == "update" and i.target_native]
+        flows = {flow.id: flow for flow in self.flows}
+        for intent in waiting if not self.over else ():
+            flow, side = flows[intent.flow], intent.side
+            place = self.at(flow, "left" if side == "left" else "right")
+            words = sorted(word for word in intent.body["operation"]["fields"] if word != "nr")
+            if intent.target_native in place.server.rows and words:
+                word = self.sleeping.choice(words)
+                value = self.people.plain(word, place.server, intent.target_native)
+                place.server.edit(intent.target_native, {word: value})
+                self._read_by_another(flow, place)
+
+    def _read_by_another(self, flow: Flow, place: Place) -> None:
+        others = [f for f in self.flows if f is not flow and any(self.at(f, side) is place for side in SIDES)]
+        if others:
+            job = self._look(self.sleeping.choice(others))
+            self.looks.append(asyncio.get_running_loop().create_task(job))
+
+    async def _look(self, flow: Flow) -> None:
+        await asyncio.sleep(self.sleeping.uniform(toys.TILL_LAG + 1, 120.0))
+        if not self.over:
+            await self.run(flow, self.slots[self.flows.index(flow) % len(self.slots)])
 
     def _meddle(self, request: Request) -> None:
         writes = request.method in ("PUT", "POST") and not request.url.endswith("/token")

@@ -29,6 +29,7 @@ from koppel.testing.processes import Machine, Process
 
 START = 1_793_606_400.0  # a Monday in November 2026
 WORKERS = ("worker", "second", "third")
+WORST = {"page received": "page in hand", "quiet steps settled": "half agreed"}
 LOOKED_AT = 0.5  # how often somebody looks at once at a run that a brake holds; in the evening always
 
 
@@ -151,6 +152,7 @@ class Slot:
         chance = 0.012 if world.mischief.has("killed") and not world.over else 0.0
         self.process = Process(self.name, world.machine, Random(world.rnd.random()), chance, on_death=self._died)  # noqa: S311
         self.process.freezes = self._freezes
+        self.process.aimed = self._aimed
         self.ports = self.process.ports(
             clock=world.clock, wire=world.wire, connections=world.connections, tell=world.told.append
         )
@@ -159,9 +161,16 @@ class Slot:
 
     def _freezes(self) -> float:
         """How long the machine of a process stands still now: so long that its leases run out."""
+        if self.world.mischief.strikes("overslept"):
+            return self.world.oversleeps()
         if not self.world.mischief.strikes("frozen"):
             return 0.0
         return self.world.rnd.uniform(620.0, 2400.0)
+
+    def _aimed(self, point: str) -> bool:
+        """Whether somebody aims at this very point: where work is half done."""
+        adversary = WORST.get(point)
+        return adversary is not None and not self.world.over and self.world.mischief.strikes(adversary)
 
     def _died(self, process: Process, point: str) -> None:
         self.world.kills += 1
@@ -453,6 +462,10 @@ class World:
 
     async def after_run(self, flow: Flow, slot: Slot) -> None:
         """What people do with a run that has ended."""
+
+    def oversleeps(self) -> float:
+        """A machine is about to stand still before a write: for how long, and what people do meanwhile."""
+        return 0.0
 
     def between(self, plan: Plan) -> None:
         """What people do to the records of a stored plan before it is applied."""
