@@ -125,3 +125,18 @@ def test_what_was_archived_can_be_taken_in_anew() -> None:
     sides.sync()
     take(sides, left)
     assert sides.sync().counts["create"] == 1
+
+
+def test_a_deletion_is_answered_by_every_flow_also_where_two_systems_use_the_same_ids() -> None:
+    sides = TwoSides(missing_left="archive")
+    left, right = sides.both(NUMBER)
+    third: Any = sides.connections["right"]
+    sides.connections["third"] = replace(third, name="third")  # the same ids there, as numbered records have
+    ends = {"left": Endpoint("third", "shops"), "right": Endpoint("left", "customers")}
+    first = msgspec.structs.replace(ALONG, **ends, missing_left="ask", missing_right="archive")
+    sides.settled()
+    run_other(sides, first)
+    assert left == right
+    sides.ledger.delete(left)
+    assert did(run_other(sides, first)) == {"archive": 1}
+    assert sides.sync().counts["archive"] == 1
