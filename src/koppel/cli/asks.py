@@ -98,7 +98,7 @@ def _human(items: Sequence[Item], flows: Mapping[str, Flow | None], now: float) 
         table.add_row(str(item.id), record, _question(item, flows))
     yield table
     first = items[0].id
-    yield f"Answer with the number of the question and of the choice: koppel asks decide {first} 1"
+    yield f"Answer with the number of the question and of the choice: koppel decide {first} 1"
     if len(items) > 1:
         yield "Many at once: koppel decide --all --field FIELD ANSWER, or a table: koppel asks --csv FILE"
 

@@ -53,7 +53,7 @@ def decide(
              koppel decide --all --flow kvk-exact --field phone --code conflict left
              koppel decide --csv questions.csv
              koppel decide 7 --take-back
-             koppel asks decide 7 1
+             koppel decide 7 1
     """
     typed = list(words or [])
     with terminal.workspace() as ws:
@@ -205,7 +205,7 @@ def _numbers(typed: Sequence[str]) -> list[int]:
     from koppel.model.problem import UsageError
 
     if not typed:
-        raise UsageError("Say which question, and the answer.", remedy="For instance: koppel asks decide 7 1")
+        raise UsageError("Say which question, and the answer.", remedy="For instance: koppel decide 7 1")
     wrong = next((word for word in typed if not word.isdigit()), None)
     if wrong is not None:
         raise UsageError(f"{wrong!r} is not the number of a question.", remedy="koppel asks lists them.")

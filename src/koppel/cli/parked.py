@@ -76,7 +76,7 @@ def _human(items: Sequence[Item], now: float) -> Iterator[RenderableType]:
         since = f"for {age(now - item.opened_at)}"
         record = "\n".join(dict.fromkeys([str(item.body.get("label") or item.native), *ids, since]))
         again = (
-            f"only you can tell: koppel asks decide {item.id}"
+            f"only you can tell: koppel decide {item.id}"
             if item.body.get("choices")
             else f"tried again by itself after {when(item.next_at)}"
             if item.next_at

@@ -56,6 +56,7 @@ def reconcile(
     from koppel.cli import tell_findings
     from koppel.model.problem import UsageError
     from koppel.sync.compare import KINDS, UNSETTLED
+    from koppel.sync.guard import FIRST
 
     if out is not None and out.suffix.lower() not in ENDINGS:
         raise UsageError(
@@ -77,7 +78,8 @@ def reconcile(
         if file is not None:
             terminal.note(f"Written: {file}")
     if plan is not None and made is not None:
-        allow = f" --allow {made.guard.override}" if made.guard else ""
+        held = made.guard is not None and made.guard.override != FIRST  # a plan that was looked at is no first look
+        allow = f" --allow {made.guard.override}" if held and made.guard else ""
         terminal.note(f"Next: koppel apply {plan}{allow}")
     open_ = any(verdict in UNSETTLED for by in summary.counts.values() for verdict in by)
     return LEFT_OVER if open_ else DONE

@@ -155,7 +155,12 @@ def result_sums(result: Result) -> Iterator[str]:
         yield f"{counted(counts['read_whole'], 'side')} read whole, from the start: what was not shown there is gone."
     found = {key: number for key, number in result.recovered.items() if number}
     if found:
-        words = {"landed": "had arrived", "dropped": "had not and were decided anew", "parked": "wait for a person"}
+        one = found == {"parked": 1}
+        words = {
+            "landed": "had arrived",
+            "dropped": "had not and were decided anew",
+            "parked": f"{'waits' if one else 'wait'} for a person",
+        }
         told = ", ".join(f"{number} {words.get(key, key)}" for key, number in found.items())
         yield f"Writes in doubt, asked about: {told}."
     if result.already:

@@ -37,7 +37,7 @@ def test_questions_are_listed_with_numbered_choices(asked, koppel):
     for words in ("carries another kvk", "1 link with Old", "2 create a new record", "3 leave this record out"):
         assert words in " ".join(said.out.split())
     assert max(map(len, said.out.splitlines())) <= 80
-    assert "koppel asks decide 1 1" in said.out
+    assert "koppel decide 1 1" in said.out
 
 
 def test_several_questions_are_answered_at_once_by_word(asked, at, koppel):
@@ -129,7 +129,7 @@ def test_a_write_nobody_can_tell_about_waits_for_a_person(at, koppel):
     put = {"flow": "kvk-exact", "side": "left", "native": NEW, "code": "in_doubt", "body": body, "at": 0.0, "op": "x"}
     number = str(at.workspace.store.run(work.put, "parked", **put))
     assert "it did happen: type the id" in " ".join(koppel("asks").out.split())
-    assert f"koppel asks decide {number}" in " ".join(koppel("parked").out.split())
+    assert f"koppel decide {number}" in " ".join(koppel("parked").out.split())
     assert koppel("asks", "decide", number, "id").code == 2
     assert koppel("asks", "decide", number, "71b9-aa", "--json").json[0]["answer"] == "71b9-aa"
     assert koppel("log", "--json").json[-1]["kind"] == "decided"
