@@ -53,7 +53,7 @@ def decide(
              koppel decide --all --flow kvk-exact --field phone --code conflict left
              koppel decide --csv questions.csv
              koppel decide 7 --take-back
-             koppel decide 7 1
+             koppel asks decide 7 1
     """
     typed = list(words or [])
     with terminal.workspace() as ws:
