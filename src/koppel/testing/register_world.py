@@ -386,7 +386,14 @@ class RegisterWorld(World):
             if value in standing or value in said or native in gone or value not in self.seen:
                 continue
             writes = [at for account, at in self.puts if account == native and at >= self.seen[value]]
-            if writes and any(self.seen[value] <= at <= writes[0] for at in self.moves):
-                continue  # seen by a process that died on it; then Exact renumbered its stream and did not show it again
+            if writes and self._forgotten(self.seen[value], writes[0]):
+                continue
             if writes and writes[0] - self.seen[value] > GAP:
                 self.fail(3, f"{value!r}, typed by a person into {word} of {native}, is nowhere any more")
+
+    def _forgotten(self, seen: float, written: float) -> bool:
+        """Whether what left the house was lost again before it was stored for good, and could not be shown a second time: the
+        process that read it died, or the power went, and Exact renumbered its stream in the meantime, as nobody hears before the
+        daily look. Both are needed: who lives stores what they read, and without a move the listing shows it once more.
+        """
+        return any(seen <= at <= written for at in self.deaths) and any(seen <= at <= written for at in self.moves)
