@@ -67,6 +67,7 @@ class Verdict:
         self._deletions()
         self._no_fights()
         self.world.undoing.judge()
+        self.world.deciding.judge()
         self._silent()
 
     def fail(self, law: int, text: str) -> None:
@@ -118,6 +119,8 @@ class Verdict:
         if len(typed) > 1 or any(str(row.get(key[0])) == key[1] for row in self.deleted.values()):
             return True
         about = {n for server in self.servers for n, row in server.rows.items() if str(row.get(key[0])) == key[1]}
+        if titled and about & self.world.deciding.taken_apart():
+            return True  # of no number, and two things since a person took them apart: each gets a counterpart
         return any(i.native in about and i.answer == "create" for i in self.answered)  # asked, and decided so
 
     # --- writes -----------------------------------------------------------------------------------------------------------

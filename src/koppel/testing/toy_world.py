@@ -17,6 +17,7 @@ from koppel.store import due, intents, streams, work
 from koppel.store.due import Due
 from koppel.systems.spi import Request, Response
 from koppel.testing import toys
+from koppel.testing.hand_person import HandPerson
 from koppel.testing.toy_people import People
 from koppel.testing.toy_servers import LedgerServer, Server, TillServer
 from koppel.testing.undo_person import UndoPerson
@@ -74,6 +75,9 @@ class ToyWorld(World):
         self.wire.served = self._served
         self.wire.meddle = self._meddle
         self.undoing = UndoPerson(self)
+        self.deciding = HandPerson(
+            self, lambda flow: (self.stream_of(self.at(flow, "left")), self.stream_of(self.at(flow, "right")))
+        )
         self.people = People(self.seed, self.rnd, self.mischief, [place.server for place in self.places], self._named)
 
     # --- who is where -------------------------------------------------------------------------------------------------
@@ -127,8 +131,9 @@ class ToyWorld(World):
                     self.keeper.run(due.add, flow.id, [Due(side, native, "webhook")], at=self.clock.now())
 
     async def after_run(self, flow: Flow, slot: Slot) -> None:
-        """Perhaps somebody takes one back."""
+        """Perhaps somebody takes one back, or takes a pair apart."""
         await self.undoing.after_run(flow, slot)
+        await self.deciding.after_run(flow, slot)
 
     def between(self, plan: Plan) -> None:
         """Somebody edits the very field that the plan is about to write."""
