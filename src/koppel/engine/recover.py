@@ -20,7 +20,7 @@ from koppel.engine.settle import Hand, anchor_of, anchor_side
 from koppel.mapping.flow import SideName
 from koppel.model.problem import Problem
 from koppel.model.values import Json
-from koppel.store import due, intents, work
+from koppel.store import apart, due, intents, work
 from koppel.store.due import Due
 from koppel.store.intents import Intent
 from koppel.store.sql import Db
@@ -125,8 +125,24 @@ async def _probe(
     hand = Hand(*hand_run, ports.clock.now())
     for intent in ready:
         none = CannotTell(Problem("in_doubt", "the vendor offers no way to tell whether this was done"))
-        await ports.store.durable(_settle_trace, frame, hand, intent, traces.get(intent.op, none), result)
+        trace = await ports.store.tx(_its_own, frame, intent, traces.get(intent.op, none))
+        await ports.store.durable(_settle_trace, frame, hand, intent, trace, result)
         await ports.point("probe settled")
+
+
+def _its_own(db: Db, frame: Frame, intent: Intent, trace: Trace) -> Trace:
+    """What a probe found for a create. A number is no proof: where it names a record that a person held apart from the one this
+    was made from, nobody can tell whether there is another one by now."""
+    if intent.kind != "create" or not isinstance(trace, Landed) or not intent.source_native:
+        return trace
+    source, target = ("left", "right") if intent.side == "right" else ("right", "left")
+    one, two = (frame.streams[source].id, intent.source_native), (frame.streams[target].id, trace.native)
+    if not any({held.one, held.two} == {one, two} for held in apart.of_records(db, [one])):
+        return trace
+    ref = frame.ref(target, trace.native)
+    return CannotTell(
+        Problem("in_doubt", f"what carries its number is {ref}, which was held apart from it by a person")
+    )
 
 
 def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace, result: Recovered) -> None:

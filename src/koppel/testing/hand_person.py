@@ -107,10 +107,12 @@ class HandPerson:
         return len(seats) == 2 and seats[0].subject == seats[1].subject
 
     def _decided(self, taken: Apart) -> bool:
-        """Whether a person answered a question with one of the two, or told that an operation had made one of them."""
-        natives = {taken.one[1], taken.two[1]}
+        """Whether a person answered about one of the two with a record of what is one thing now, or told that an operation had
+        made one."""
+        (seat, *_) = self.world.keeper.run(subjects.seats_of, [taken.one])
+        fellows = {each.native for each in self.world.keeper.run(subjects.seats, [seat.subject])}
         return any(
-            item.native in natives and item.answer in natives
+            item.native in fellows and item.answer in fellows
             for which in ("ask", "parked")
             for state in ("answered", "closed")
             for item in self.world.keeper.run(work.listed, which, state=state)
