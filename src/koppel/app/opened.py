@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import entry_points
@@ -36,7 +37,7 @@ from koppel.mapping.transforms import Transform, with_own
 from koppel.model.problem import Problem, SetupError, UsageError
 from koppel.model.values import Ref
 from koppel.store import notes, secrets
-from koppel.store.store import Store, open_store
+from koppel.store.store import Store, check_address, open_store
 from koppel.store.vault import Vault, create_key, read_key
 from koppel.systems import registry
 from koppel.systems.spi import Resource, System
@@ -78,8 +79,10 @@ class Opened:
     def create(cls, folder: str | Path, *, name: str | None = None, database: str | None = None) -> Self:
         """Make a workspace folder: koppel.toml, flows/, key file (0600), empty store (a file, or at the address `database`).
 
-        Raises UsageError when there is one already.
+        Raises UsageError when there is one already, or when the address holds a password; SetupError when it leads nowhere.
         """
+        if database is not None:
+            check_address(database)
         path = Path(folder).expanduser()
         if (path / WORKSPACE_FILE).exists():
             raise UsageError(
@@ -107,8 +110,10 @@ class Opened:
         try:
             return cls(config, open_store(config.database, Vault(key), create=True))
         except SetupError:  # an address that leads nowhere leaves no half-made workspace
-            for file in (WORKSPACE_FILE, KEY_FILE):
+            for file in (WORKSPACE_FILE, KEY_FILE, ".gitignore"):
                 (path / file).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # flows that stood there stay
+                (path / FLOWS).rmdir()
             raise
 
     @classmethod

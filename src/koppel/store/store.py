@@ -23,7 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from koppel.model.problem import RetryLater, SetupError
+from koppel.model.problem import RetryLater, SetupError, UsageError
 from koppel.store.migrate import SCHEMA, upgrade
 from koppel.store.sql import Db, SqliteDb
 from koppel.store.tables import metadata
@@ -222,6 +222,17 @@ def make_engine(url: str) -> sa.Engine:
 
 
 _ADDRESSES = "Write sqlite:///path/to/file or postgresql+psycopg://user@host/database?schema=name."
+
+
+def check_address(url: str) -> None:
+    """Look at an address that is to be written down. Raises SetupError when it leads to no kind of store, UsageError when a
+    password stands in it: a workspace's file holds no secrets."""
+    make_engine(url).dispose()
+    if sa.make_url(url).password is not None:
+        raise UsageError(
+            "The address of the store holds a password, and would be written to a file that holds no secrets.",
+            remedy="Leave it out; PostgreSQL finds it in PGPASSFILE (usually ~/.pgpass) or PGPASSWORD.",
+        )
 
 
 def _sqlite_engine(address: sa.URL) -> sa.Engine:

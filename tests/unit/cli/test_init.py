@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import stat
 
+import pytest
+
 from koppel.app import Workspace, ready_made
 
 
@@ -55,3 +57,19 @@ def test_names_of_connections_are_checked_before_anything_is_made(person, tmp_pa
     assert said.code == 2
     assert not (tmp_path / "books").exists()
     assert person(None)("init", str(tmp_path / "books"), "--left", "a").code == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "said_so"),
+    [
+        ("mysql://db.example/koppel", 3, "There is no store on mysql."),
+        ("postgresql://koppel:geheim@db.example/koppel", 2, "holds a password"),
+        ("postgresql://koppel@/koppel?host=/nowhere-at-all", 3, "The store cannot be opened"),
+    ],
+)
+def test_an_address_that_will_not_do_leaves_no_half_made_workspace(person, tmp_path, address, code, said_so):
+    said = person(None)("init", str(tmp_path / "books"), "--database", address)
+    assert said.code == code
+    assert said_so in " ".join(said.err.split())
+    assert "geheim" not in said.err
+    assert not (tmp_path / "books").exists() or list((tmp_path / "books").iterdir()) == []
