@@ -11,7 +11,6 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from koppel.model.values import Json
 
-DOCUMENTS = frozenset({"order", "invoice", "journal_entry"})
 CENT = Decimal("0.01")
 TOLERANCE = Decimal("0.05")
 _NEGATED = ("quantity", "amount")

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from koppel.mapping.flow import SideName, other
+from koppel.model.documents import DOCUMENTS
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
 from koppel.model.values import Json
 from koppel.sync.base import Base, Written
-from koppel.sync.corrections import DOCUMENTS, correction
+from koppel.sync.corrections import correction
 from koppel.sync.decide import Policy
 from koppel.sync.looks import is_look
 from koppel.sync.merge import Visible
@@ -122,10 +123,10 @@ class _Undoing:
             return self.parted()  # somebody removed it: what made it must not make it again
         where = self.policy.flow.endpoint(side).connection
         if not now.linked:
-            if deed.run and not now.free:
-                text = f"{deed.reason}: it made this record, which belongs to another one by now; archive it in {where} yourself if nobody needs it"
-                return [self._ask(BY_HAND, side, text, choices=_BY_HAND_CHOICES)]
-            text = f"{deed.reason}: it made this record, which is linked to nothing by now; archive it in {where} yourself if nobody needs it"
+            stands = "is linked to nothing by now" if now.free else "belongs to another one by now"
+            text = (
+                f"{deed.reason}: it made this record, which {stands}; archive it in {where} yourself if nobody needs it"
+            )
             return [self._ask(BY_HAND, side, text, choices=_BY_HAND_CHOICES)]
         if side not in self.policy.archives:
             text = (
@@ -237,7 +238,7 @@ class _Undoing:
                 elif fate == "agree":
                     agreed.add(key)
                 elif fate == "later":
-                    rest.append(self._not_yet(side, key, shape))
+                    rest.append(self._not_yet(side, key))
                 elif fate == "ask":
                     rest.append(self._changed(side, key, before, after, shown))
         steps = [step for side in sides if (step := self._restore(side, restored))]
@@ -345,12 +346,11 @@ class _Undoing:
         text = f"{self.deed.reason}: {key} was {say(before)} before it wrote {say(after)}; {why}, so write it in {where} yourself"
         return self._ask(BY_HAND, side, text, key=key, choices=_BY_HAND_CHOICES)
 
-    def _not_yet(self, side: SideName, key: str, shape: Shape) -> Step:
+    def _not_yet(self, side: SideName, key: str) -> Step:
         written = _written(self.now.base, side, key)
         assert written is not None
         shows_by = written.at + _lag(self.policy.visible, side)
         text = f"{self.deed.reason}: what was written to {key} may still turn up; make this plan again then"
-        _ = shape
         return self.step("park", side, field=key, problem=Problem("on_its_way", text, retry_at=shows_by))
 
     # --- small makers -----------------------------------------------------------------------------------------------
