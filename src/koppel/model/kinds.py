@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Literal, get_args
 
 from koppel.model.values import Json
@@ -32,6 +33,13 @@ Kind = Literal[
     "lines",
 ]
 KINDS = frozenset(get_args(Kind))
+# The kind of each part of a document's or journal entry's line.
+LINE_KINDS: Mapping[str, Kind] = {
+    "product": "ref",
+    "description": "text",
+    **dict.fromkeys(("quantity", "unit_price", "discount", "amount", "vat_amount", "debit", "credit"), "decimal"),
+    **dict.fromkeys(("vat", "ledger", "cost_centre"), "code"),
+}
 
 _COMPANY_FORMS = re.compile(r"\b(b\.?\s?v\.?|n\.?\s?v\.?|v\.?\s?o\.?\s?f\.?|c\.?\s?v\.?)(?=$|[\s,)])", re.IGNORECASE)
 
@@ -52,23 +60,28 @@ def normalise(kind: str, value: Json) -> Json:
     True
     >>> normalise("postcode", "1034 wl")
     '1034WL'
+    >>> normalise("lines", [{"quantity": "1.000", "amount": "155.40"}])
+    [{'amount': '155.4', 'quantity': '1'}]
     """
     if is_blank(value):
         return None
     if isinstance(value, dict):
-        parts = {
-            key: normalise("postcode" if key.lower() == "postcode" else "text", part)
-            for key, part in sorted(value.items())
-        }
+        parts = {key: normalise(_part_kind(kind, key), part) for key, part in sorted(value.items())}
         return {key: part for key, part in parts.items() if part is not None}
     if isinstance(value, (list, tuple)):
-        items = [normalise("text", item) for item in value]
+        items = [normalise("lines" if kind == "lines" else "text", item) for item in value]
         return sorted(items, key=repr) if kind == "set" else items
     if isinstance(value, str):
         return _normalise_text(kind, value)
     if isinstance(value, Decimal):
         return str(value)
     return value
+
+
+def _part_kind(kind: str, name: str) -> str:
+    if kind == "lines":
+        return LINE_KINDS.get(name, "text")
+    return "postcode" if name.lower() == "postcode" else "text"
 
 
 def _normalise_text(kind: str, value: str) -> str | None:
@@ -86,6 +99,15 @@ def _normalise_text(kind: str, value: str) -> str | None:
         digits = "+" + digits[2:] if digits.startswith("00") else digits
         text = "+31" + digits[1:] if re.fullmatch(r"0[1-9]\d+", digits) else digits
     elif kind in {"money", "decimal"}:
-        number = Decimal(text.split()[0])
-        text = format(number.normalize(), "f") + text[len(text.split()[0]) :]
+        return _normalise_number(text)
     return text or None
+
+
+def _normalise_number(text: str) -> str | None:
+    """Without trailing zeros, a currency behind it as it is; what is no number stays as it is written."""
+    amount, space, currency = text.partition(" ")
+    try:
+        number = Decimal(amount)
+    except InvalidOperation:
+        return text or None
+    return format(number.normalize() if number else abs(number).normalize(), "f") + space + currency

@@ -34,6 +34,35 @@ def test_what_differs_in_formatting_only_is_the_same() -> None:
     assert not Shape(rule=FieldRule("x"), kind="text").same("1034 wl", "1034WL")
 
 
+AMOUNTS = ("quantity", "unit_price", "discount", "amount", "vat_amount", "debit", "credit")
+
+
+@pytest.mark.parametrize("part", AMOUNTS)
+def test_zeros_behind_an_amount_of_a_line_are_formatting(part: str) -> None:
+    lines = Shape(rule=FieldRule("lines"), kind="lines")
+    assert lines.plainly_same([{part: "155.40", "product": "7"}], [{"product": "7", part: "155.4"}])
+    assert not lines.plainly_same([{part: "155.40"}], [{part: "155.41"}])
+
+
+def test_codes_of_a_line_and_the_order_of_lines_are_no_formatting() -> None:
+    lines = Shape(rule=FieldRule("lines"), kind="lines")
+    assert not lines.plainly_same([{"ledger": "1.10"}], [{"ledger": "1.1"}])
+    one, two = {"amount": "1.00"}, {"amount": "2.00"}
+    assert not lines.plainly_same([one, two], [two, one])
+
+
+@pytest.mark.parametrize("kind", ["decimal", "money"])
+def test_numbers_are_compared_as_numbers_and_what_is_none_as_it_is_written(kind: str) -> None:
+    number = Shape(rule=FieldRule("x"), kind=kind)
+    assert number.plainly_same("100.00", "100")
+    assert number.plainly_same("-0.00", "0")
+    assert not number.plainly_same("1.10", "1.01")
+    assert not number.plainly_same("1.00 EUR", "1.00 USD")
+    assert not number.plainly_same("n/a", "0")
+    assert number.plainly_same("n/a", " n/a")
+    assert number.plainly_same("  ", None)
+
+
 def can(*fields: Field, **given: Any) -> Can:
     return Can(**({"create": True, "update": True} | given), fields=fields)
 

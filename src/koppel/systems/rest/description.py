@@ -19,11 +19,11 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 from koppel.model.can import Writable
-from koppel.model.kinds import Kind
+from koppel.model.kinds import LINE_KINDS, Kind
 from koppel.model.problem import SetupError
 from koppel.model.values import Json
 from koppel.model.versions import REFERENCES
-from koppel.systems.rest.entities import ADDRESSES, FOUND_BY, KINDS, LINE_KINDS, LINES, parts_for, paths_for
+from koppel.systems.rest.entities import ADDRESSES, FOUND_BY, KINDS, LINES, parts_for, paths_for
 
 FORMAT = 1
 S = TypeVar("S", bound=msgspec.Struct)

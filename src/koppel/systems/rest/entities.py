@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from koppel.model.address import Address
 from koppel.model.documents import DocumentLine, JournalLine
-from koppel.model.kinds import Kind
+from koppel.model.kinds import LINE_KINDS, Kind
 from koppel.model.versions import ENTITIES
 
 KINDS: Mapping[str, Kind] = {
@@ -26,12 +26,6 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("price", "total", "total_vat", "open_amount"), "decimal"),
     **dict.fromkeys(("company", "customer", "party"), "ref"),
     "lines": "lines",
-}
-LINE_KINDS: Mapping[str, Kind] = {
-    "product": "ref",
-    "description": "text",
-    **dict.fromkeys(("quantity", "unit_price", "discount", "amount", "vat_amount", "debit", "credit"), "decimal"),
-    **dict.fromkeys(("vat", "ledger", "cost_centre"), "code"),
 }
 ADDRESSES = ("address", "invoice_address", "delivery_address", "postal_address")
 ADDRESS_PARTS = ("street", "number", "suffix", "po_box", "postcode", "city", "region", "country")
