@@ -11,7 +11,7 @@ from koppel.engine.identity import By, Changed, Deed
 from koppel.engine.membership import Identity
 from koppel.engine.ports import Ports
 from koppel.mapping.flow import Flow
-from koppel.model.problem import RetryLater, UsageError
+from koppel.model.problem import UsageError
 from koppel.model.values import Ref
 from koppel.store.sql import Db
 
@@ -81,20 +81,12 @@ def _back(workspace: Workspace, did: Deed, entry: int, *refs: Ref) -> Changed:
 
 def _done(workspace: Workspace, deed: Callable[[Db, list[Flow], By], Changed]) -> Changed:
     flows = _flows(workspace)
+    leases = [f"flow {flow.id}" for flow in flows]
 
-    async def held(ports: Ports) -> Changed:
-        taken: list[str] = []
-        try:
-            for flow in flows:
-                name = f"flow {flow.id}"
-                if await leasing.take_soon(ports, name, seconds=LEASE_SECONDS, patience=PATIENCE) is None:
-                    at = ports.clock.now() + 60
-                    raise RetryLater(f"Flow {flow.id} is running.", at=at, remedy="Decide when it is done.")
-                taken.append(name)
-            by = By(workspace.actor, ports.clock.now())
-            return await ports.store.durable(lambda db: deed(db, flows, by))
-        finally:
-            for name in taken:
-                await leasing.release(ports, name)
+    def job(db: Db, at: float) -> Changed:
+        return deed(db, flows, By(workspace.actor, at))
 
-    return workspace.with_ports(held, only=())
+    async def alone(ports: Ports) -> Changed:
+        return await leasing.alone(ports, leases, job, seconds=LEASE_SECONDS, patience=PATIENCE)
+
+    return workspace.with_ports(alone, only=())

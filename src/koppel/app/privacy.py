@@ -160,20 +160,7 @@ def _alone(workspace: Opened, leases: Sequence[str], job: Callable[[Db, float], 
     """One durable transaction while nobody else holds any of these leases. Raises RetryLater."""
 
     async def alone(ports: Ports) -> T:
-        held: list[str] = []
-        try:
-            for lease in sorted(leases):
-                if await leasing.take(ports, lease, seconds=LEASE_SECONDS) is None:
-                    raise RetryLater(
-                        f"The {lease} is at work; nothing was changed.",
-                        at=ports.clock.now() + 60,
-                        remedy="Do it again when that is over.",
-                    )
-                held.append(lease)
-            return await ports.store.durable(job, ports.clock.now())
-        finally:
-            for lease in held:
-                await leasing.release(ports, lease)
+        return await leasing.alone(ports, leases, job, seconds=LEASE_SECONDS)
 
     return workspace.with_ports(alone, only=())
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeVar
 
 from koppel.engine.ports import Ports
+from koppel.model.problem import RetryLater
 from koppel.store import leases
 from koppel.store.sql import Db
 
+T = TypeVar("T")
 _BOOT, _NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 
@@ -60,6 +64,26 @@ async def release(ports: Ports, name: str) -> None:
     """Give a lease back."""
     ports.held.discard(name)
     await ports.store.tx(leases.release, name, ports.worker)
+
+
+async def alone(
+    ports: Ports, names: Iterable[str], job: Callable[[Db, float], T], *, seconds: float, patience: float = 0.0
+) -> T:
+    """One durable transaction, given the instant, while nobody else holds any of these leases. Raises RetryLater."""
+    taken: list[str] = []
+    try:
+        for name in sorted(names):
+            if await take_soon(ports, name, seconds=seconds, patience=patience) is None:
+                raise RetryLater(
+                    f"The {name} is at work; nothing was changed.",
+                    at=ports.clock.now() + 60,
+                    remedy="Do it again when that is over.",
+                )
+            taken.append(name)
+        return await ports.store.durable(job, ports.clock.now())
+    finally:
+        for name in taken:
+            await release(ports, name)
 
 
 def _take(db: Db, ports: Ports, name: str, seconds: float) -> int | None:

@@ -75,18 +75,10 @@ class HandPerson:
 
     async def _held(self, ports: Ports, deed: Callable[[Db, By], Changed]) -> Changed:
         """While no flow runs, as the command does."""
-        taken: list[str] = []
-        try:
-            for flow in self.world.flows:
-                name = f"flow {flow.id}"
-                if await leasing.take_soon(ports, name, seconds=LEASE_SECONDS, patience=PATIENCE) is None:
-                    raise RetryLater(f"Flow {flow.id} is running.", at=ports.clock.now() + 60)
-                taken.append(name)
-            by = By("person", ports.clock.now())
-            return await ports.store.durable(lambda db: deed(db, by))
-        finally:
-            for name in taken:
-                await leasing.release(ports, name)
+        leases = [f"flow {flow.id}" for flow in self.world.flows]
+        return await leasing.alone(
+            ports, leases, lambda db, at: deed(db, By("person", at)), seconds=LEASE_SECONDS, patience=PATIENCE
+        )
 
     def taken_apart(self) -> set[str]:
         """The ids of records taken apart and left so."""

@@ -12,6 +12,7 @@ import pytest
 
 from koppel.engine import leasing
 from koppel.engine.ports import Ports
+from koppel.model.problem import RetryLater
 from koppel.store import leases
 from koppel.store.store import in_memory
 from koppel.store.vault import Vault
@@ -70,4 +71,30 @@ def test_a_fence_of_the_dead_no_longer_holds():
     ports = Ports(store=store, clock=Still(), transport=None, connections={}, worker="me", is_dead=lambda _: True)
     asyncio.run(leasing.take(ports, "flow f", seconds=600))
     assert not store.run(leases.holds, "flow f", "other", fence)
+    store.close()
+
+
+def test_what_must_be_alone_is_not_begun_while_one_of_them_works_and_gives_back_what_it_took():
+    store = in_memory(Vault(b"k" * 32))
+    done = []
+    store.run(leases.take, "flow b", "other", at=999.0, seconds=600)
+    ports = Ports(store=store, clock=Still(), transport=None, connections={}, worker="me", is_dead=lambda _: False)
+
+    def alone():
+        return asyncio.run(leasing.alone(ports, ["flow b", "flow a"], lambda _db, at: done.append(at), seconds=60))
+
+    def free(name):
+        there = store.run(leases.take, name, "third", at=1_000.0, seconds=60) is not None
+        store.run(leases.release, name, "third")
+        return there
+
+    with pytest.raises(RetryLater, match="The flow b is at work; nothing was changed") as refused:
+        alone()
+    assert (done, refused.value.at) == ([], 1_060.0)
+    assert (free("flow a"), ports.held) == (True, set())
+    store.run(leases.release, "flow b", "other")
+    alone()
+    assert done == [1_000.0]
+    assert free("flow a")
+    assert free("flow b")
     store.close()
