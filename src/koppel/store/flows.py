@@ -13,8 +13,6 @@ import msgspec
 from koppel.store.sql import Db, as_list, as_rows
 from koppel.sync.base import Base
 
-NORM_VERSION = 1
-
 
 class Position(msgspec.Struct, frozen=True):
     """How far a flow has looked: positions in the left and right stream's `seq`; the digest of the flow as last run, and
@@ -104,7 +102,6 @@ def save_bases(db: Db, flow: str, bases: Iterable[StoredBase]) -> None:
             b.left_digest,
             b.right_digest,
             b.generation,
-            NORM_VERSION,
         ]
         for b in {(b.left_native, b.right_native): b for b in bases}.values()
     ]
@@ -112,7 +109,7 @@ def save_bases(db: Db, flow: str, bases: Iterable[StoredBase]) -> None:
         return
     columns = {
         "left_native": "text", "right_native": "text", "subject": "text", "body": "text",
-        "left_digest": "text", "right_digest": "text", "generation": "big", "norm_version": "big",
+        "left_digest": "text", "right_digest": "text", "generation": "big",
     }  # fmt: skip
     names = ", ".join(columns)
     db.run(

@@ -11,17 +11,9 @@ import sqlalchemy as sa
 
 from koppel.model.problem import SetupError
 
-REVISIONS = (
-    "0001",
-    "0002",
-    "0007",
-    "0008",
-    "0004",
-    "0003",
-    "0006",
-    "0010",
-    "0011",
-)  # every revision this Koppel knows, oldest first; a test compares them with the files
+REVISIONS = tuple(
+    f"{number:04d}" for number in range(1, 11)
+)  # all this Koppel knows; a test compares them with the files
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "koppel_version"  # not Alembic's own name: a PostgreSQL schema may hold another program's tables
 SCHEMA = "koppel_schema"  # the engine's execution option that names the workspace's PostgreSQL schema

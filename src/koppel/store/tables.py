@@ -120,7 +120,6 @@ bases = _table(
     _text("left_digest", default=""),
     _text("right_digest", default=""),
     _big("generation", default="0"),
-    _big("norm_version", default="1"),
     sa.Index("bases_right", "flow", "right_native"),
     rowid=False,
 )
