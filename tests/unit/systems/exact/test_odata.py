@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from urllib.parse import parse_qs, quote
 
 import pytest
@@ -154,3 +155,34 @@ def test_literals_are_written_as_version_2_wants_them():
     assert odata.compare(odata.prop("EndDate"), "ne", odata.NULL) == "EndDate ne null"
     year = odata.function("year", odata.prop("Created"))
     assert odata.compare(year, "ge", odata.int32(2026)) == "year(Created) ge 2026"
+
+
+def test_a_path_is_selected_only_from_what_is_expanded():
+    query = odata.options(select=("InvoiceID", "SalesInvoiceLines/Item"), expand=("SalesInvoiceLines",))
+    assert query == "$select=InvoiceID,SalesInvoiceLines/Item&$expand=SalesInvoiceLines"
+    with pytest.raises(ValueError, match="only when 'SalesInvoiceLines' is expanded"):
+        odata.options(select=("InvoiceID", "SalesInvoiceLines/Item"))
+
+
+def test_a_column_or_an_order_cannot_carry_another_option():
+    for wrong in (
+        {"select": ("ID&$top=1",)},
+        {"expand": ("A/",)},
+        {"orderby": ("ID desc,Name",)},
+        {"more": {"a b": "1"}},
+    ):
+        with pytest.raises(ValueError, match="not a property name"):
+            odata.options(**wrong)
+    with pytest.raises(ValueError, match="negative"):
+        odata.options(top=-1)
+
+
+def test_a_resource_s_own_parameters_come_first():
+    query = odata.options(more={"itemId": odata.guid("71b961de-0000-4000-8000-000000000001")}, top=5, skip=10)
+    assert query == "itemId=guid'71b961de-0000-4000-8000-000000000001'&$top=5&$skip=10"
+
+
+@pytest.mark.parametrize("wrong", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_not_sent_as_one(wrong):
+    with pytest.raises(ValueError, match="not a number"):
+        odata.double(Decimal(wrong))
