@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from koppel.model.anything import Described, Draft, Kind, Prepared, Question, Sheet, Written
 from koppel.model.can import Can, Field
 from koppel.model.problem import Problem
 from koppel.model.record import Record
@@ -445,6 +446,23 @@ def _no_status(site: Site) -> Exchange[tuple[Remark, ...]]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Anything:
+    """Every resource of a system by the vendor's own name, for people and for what no entity covers (decision 20).
+
+    `kinds` lists them and costs nothing. `read` gives a page; `Sheet.next` names the following one. `prepare` only reads: it
+    checks a draft whole and raises UsageError before anything could be sent. `write` sends one prepared write, once, for the
+    operation id given; `look` says what can be seen of one whose answer was lost.
+    """
+
+    kinds: Callable[[Any], tuple[Kind, ...]]
+    describe: Callable[[Site, str], Exchange[Described]]
+    read: Callable[[Site, Question], Exchange[Sheet]]
+    prepare: Callable[[Site, Draft], Exchange[Prepared]] | None = None
+    write: Callable[[Site, Prepared, str], Exchange[Written]] | None = None
+    look: Callable[[Site, Prepared], Exchange[Trace]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class System:
     """A product we can talk to. `settings` is a msgspec struct the set-up form is drawn from (field `metadata` carries
     title, secret, choices); `sandbox` is a dotted name `module:function`, loaded only when served. `metadata` lists the
@@ -452,6 +470,7 @@ class System:
     `status` says what is worth knowing of this account before anything is read (rights, ends of tokens), at no cost.
     `fields_first`: what `metadata` says is worth asking before writing (once a day), because the vendor answers a field it
     lacks with a failure; `metadata` then lists canonical fields too, as the sign that the account really described them. `tailored` makes the system of one account, where settings say what it offers (a described REST API): ask `for_settings`.
+    `anything`: all its resources can be read, and perhaps written, by the vendor's names.
     """
 
     name: str
@@ -470,6 +489,7 @@ class System:
     sandbox: str | None = None
     fields_first: bool = False
     tailored: Callable[[Any], System] | None = None
+    anything: Anything | None = None
     spi: int = SPI_VERSION
 
     def for_settings(self, settings: Any) -> System:

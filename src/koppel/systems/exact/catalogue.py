@@ -135,8 +135,12 @@ def child_of(resource: VendorResource, name: str) -> VendorResource | None:
 
 
 def usual_columns(resource: VendorResource) -> tuple[str, ...]:
-    """What to show of a resource when nobody says: its key and what tells records apart."""
+    """What to show of a resource when nobody says: its key and what tells records apart, where its twins have it too."""
     usable = {p.name for p in resource.properties.values() if shown_unasked(p)}
+    for way in ("sync", "bulk"):
+        other = twin(resource.path, way)
+        if other is not None and resources()[other].properties.keys() >= set(resource.key):
+            usable &= resources()[other].properties.keys()
     chosen = [name for name in (*resource.key, *_TELLING) if name in usable]
     if len(chosen) < 4:
         chosen += [name for name in resource.properties if name in usable]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from xml.etree import ElementTree as ET
 
 from koppel.model.can import Field
 from koppel.model.problem import Problem, RetryLater, SetupError
-from koppel.systems.exact import fields, odata, resources, wire
+from koppel.systems.exact import edmx, fields, generic, odata, resources, wire
 from koppel.systems.exact.auth import AUTH
 from koppel.systems.exact.settings import Settings, division, hosts
 from koppel.systems.exact.wire import Row, Unreadable
-from koppel.systems.spi import Call, Exchange, NoReply, Remark, Reply, Request, Response, Site, System
+from koppel.systems.spi import Anything, Call, Exchange, NoReply, Remark, Reply, Request, Response, Site, System
 
 TRY_AGAIN = 60.0  # seconds; ours
 
@@ -121,30 +119,12 @@ def _described(field: Field, max_length: int | None) -> Field:
 
 def read_metadata(body: bytes) -> dict[str, int | None] | None:
     """Property names of an account with their stated lengths, out of an EDMX document; None when it cannot be read."""
-    # A document type could declare entities that blow up while being read; the vendor's document has none.
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        return None
-    try:
-        root = ET.fromstring(body)  # noqa: S314 - no document type, so no entities, as checked above
-    except ET.ParseError:
-        return None
-    for entity in _named(root.iter(), "EntityType"):
-        properties = {p.get("Name", ""): _length(p) for p in _named(entity, "Property")}
+    service = edmx.read(body)
+    for entity in service.entities.values() if service is not None else ():
         # By what it holds, not by its name: the singular class name is known from one recording only. [dotnet fixtures]
-        if {"ID", "Name", "ChamberOfCommerce"} <= properties.keys():
-            links = {p.get("Name", ""): None for p in _named(entity, "NavigationProperty")}
-            return {**links, **properties}
+        if {"ID", "Name", "ChamberOfCommerce"} <= entity.types.keys():
+            return {**dict.fromkeys(entity.collections), **{name: entity.lengths.get(name) for name in entity.types}}
     return None
-
-
-def _named(elements: Iterable[ET.Element], name: str) -> Iterable[ET.Element]:
-    """The elements of that name, whichever edition of the schema they belong to."""
-    return (element for element in elements if element.tag.rpartition("}")[2] == name)
-
-
-def _length(element: ET.Element) -> int | None:
-    stated = element.get("MaxLength", "")
-    return int(stated) if stated.isdigit() else None
 
 
 # --- the system ---------------------------------------------------------------------------------------------------
@@ -163,5 +143,6 @@ SYSTEM = System(
     accounts=divisions,
     status=remarks,
     hosts=hosts,
+    anything=Anything(kinds=generic.kinds, describe=generic.describe, read=generic.read),
     sandbox="koppel.systems.exact.sandbox:make",
 )

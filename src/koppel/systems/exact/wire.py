@@ -7,8 +7,9 @@ or into the error family that fits.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,6 +30,7 @@ ERRORS_PER_HOUR = 10
 _OPTIONAL = ("/hrm/Divisions", "/system/Divisions", "/$metadata")
 
 Row = dict[str, Json]
+Decode = Callable[[bytes], Any]
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -83,9 +85,12 @@ def own_link(settings: Settings, link: str) -> str:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def read_rows(response: Response) -> Rows:
-    """A collection, in either of its envelopes: `{"d":{"results":[…]}}` or, with `$top`, `{"d":[…]}`. Raises Unreadable."""
-    inner = _inner(response)
+def read_rows(response: Response, *, decode: Decode = msgspec.json.decode) -> Rows:
+    """A collection, in either of its envelopes: `{"d":{"results":[…]}}` or, with `$top`, `{"d":[…]}`. Raises Unreadable.
+
+    `decode` reads the JSON, for who wants its numbers digit for digit; it raises ValueError.
+    """
+    inner = _inner(response, decode)
     found: Json = inner
     link: Json = None
     if isinstance(inner, dict):
@@ -99,12 +104,12 @@ def read_rows(response: Response) -> Rows:
     return Rows(tuple(cast("list[Row]", rows)), link if isinstance(link, str) and link else None)
 
 
-def read_entity(response: Response) -> Row:
+def read_entity(response: Response, *, decode: Decode = msgspec.json.decode) -> Row:
     """One record: `{"d":{…}}`, also when it comes as a collection of one. Raises Unreadable."""
-    inner = _inner(response)
+    inner = _inner(response, decode)
     if isinstance(inner, dict) and "results" not in inner:
         return cast("Row", inner)
-    rows = read_rows(response).rows
+    rows = read_rows(response, decode=decode).rows
     if len(rows) != 1:
         raise Unreadable(_unreadable(response))
     return rows[0]
@@ -141,12 +146,12 @@ def problem(code: str, text: str, response: Response, *, field: str | None = Non
     )
 
 
-def _inner(response: Response) -> Json:
+def _inner(response: Response, decode: Decode) -> Json:
     if response.status not in {200, 201}:
         raise Unreadable(_unreadable(response))
     try:
-        body = msgspec.json.decode(response.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        body = decode(response.body)
+    except (msgspec.MsgspecError, ValueError):
         raise Unreadable(_unreadable(response)) from None
     return body.get("d") if isinstance(body, dict) else None
 
