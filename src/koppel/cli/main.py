@@ -37,6 +37,7 @@ from koppel.cli import (
     plan,
     privacy,
     promote,
+    read,
     reconcile,
     runs,
     sandbox,
@@ -51,6 +52,7 @@ from koppel.cli import (
     version,
     why,
     work,
+    write,
 )
 from koppel.cli.terminal import (
     BUG,
@@ -86,7 +88,7 @@ First steps:
 """
 
 ORDER = (
-    "init", "connect", "doctor", "check", "docs", "fields", "find", "add", "plan", "apply", "sync", "reconcile", "totals", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "decide", "retry", "why",
+    "init", "connect", "doctor", "check", "docs", "fields", "find", "read", "write", "add", "plan", "apply", "sync", "reconcile", "totals", "work", "runs", "log", "undo", "parked", "unmapped", "asks", "decide", "retry", "why",
     "identity", "link", "unlink", "merge", "split",
     "audit", "privacy", "promote", "simulate", "torture", "sandbox", "new-system", "demo", "version",
 )  # fmt: skip
@@ -196,7 +198,7 @@ def options(
 
 
 for part in (
-    init, connect, doctor, check, docs, fields, find, add, plan, apply, sync, reconcile, totals, work, runs, log, undo, parked, unmapped, asks, why,
+    init, connect, doctor, check, docs, fields, find, read, write, add, plan, apply, sync, reconcile, totals, work, runs, log, undo, parked, unmapped, asks, why,
     identity, link, unlink, merge, split,
     audit, privacy, promote, simulate, torture,
     sandbox, new_system, demo, version,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from koppel.model.can import Field
 from koppel.model.problem import Problem, RetryLater, SetupError
-from koppel.systems.exact import edmx, fields, generic, odata, resources, wire
+from koppel.systems.exact import edmx, fields, generic, odata, resources, wire, writing_anything
 from koppel.systems.exact.auth import AUTH
 from koppel.systems.exact.settings import Settings, division, hosts
 from koppel.systems.exact.wire import Row, Unreadable
@@ -143,6 +143,13 @@ SYSTEM = System(
     accounts=divisions,
     status=remarks,
     hosts=hosts,
-    anything=Anything(kinds=generic.kinds, describe=generic.describe, read=generic.read),
+    anything=Anything(
+        kinds=generic.kinds,
+        describe=generic.describe,
+        read=generic.read,
+        prepare=writing_anything.prepare,
+        write=writing_anything.write,
+        look=writing_anything.look,
+    ),
     sandbox="koppel.systems.exact.sandbox:make",
 )

@@ -119,9 +119,9 @@ def _receipt(site: Site, operation: Operation, reply: Reply) -> Receipt:
     if reply.status == 404 and operation.native is not None:
         gone = wire.problem("gone", "This account is no longer in Exact Online.", reply)
         return Receipt(operation.op, "stale", operation.native, problem=gone)
-    business = reply.status == 500 and _refusal_code(said)
+    business = reply.status == 500 and refusal_code(said)
     if business or (400 <= reply.status < 500 and reply.status != 408):
-        code = business or _refusal_code(said) or "refused"
+        code = business or refusal_code(said) or "refused"
         text = f"Exact Online refuses this: {said}" if said else f"Exact Online refuses this (HTTP {reply.status})."
         problem = wire.problem(code, text, reply, field=named_field(said, operation.fields))
         return Receipt(operation.op, "refused", operation.native, problem=problem)
@@ -163,7 +163,8 @@ _REFUSALS = (
 )
 
 
-def _refusal_code(said: str) -> str | None:
+def refusal_code(said: str) -> str | None:
+    """Our code for a message that proves nothing was written; None for any other text."""
     return next((code for code, pattern in _REFUSALS if pattern.search(said)), None)
 
 
