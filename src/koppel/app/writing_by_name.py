@@ -82,6 +82,8 @@ def write(workspace: Workspace, connection: str, draft: Draft, planned: Prepared
         looked = await _look(ports, sender, opened, offered, now) if written.status == "unknown" else None
         if isinstance(looked, Landed):
             written = replace(written, status="done", native=looked.native, problem=None)
+        elif written.status == "done":
+            written = await _read_back(ports, sender, opened, offered, now, written)
         seen = looked.problem.text if isinstance(looked, CannotTell) else ""
         ended = _ended(data, now, written, by_look=isinstance(looked, Landed))
         entry = Entry(ports.clock.now(), actor, f"write_{written.status}", ended, op=op)
@@ -104,6 +106,19 @@ def _offered(connection: Connection) -> Anything:
 async def _prepared(ports: Ports, sender: Sender, opened: Connection, offered: Anything, draft: Draft) -> Prepared:
     assert offered.prepare is not None
     return await sender.run(opened, offered.prepare(opened.site(ports.clock.now()), draft))
+
+
+async def _read_back(
+    ports: Ports, sender: Sender, opened: Connection, offered: Anything, prepared: Prepared, written: Written
+) -> Written:
+    """What was kept of it. That it cannot be read back now makes it no less done."""
+    if offered.read_back is None:
+        return written
+    try:
+        return await sender.run(opened, offered.read_back(opened.site(ports.clock.now()), prepared, written))
+    except KoppelError as error:
+        text = f"It was taken, but could not be read back: {error.message}"
+        return replace(written, problem=Problem("not_read_back", text))
 
 
 async def _look(

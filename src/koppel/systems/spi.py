@@ -451,7 +451,7 @@ class Anything:
 
     `kinds` lists them and costs nothing. `read` gives a page; `Sheet.next` names the following one. `prepare` only reads: it
     checks a draft whole and raises UsageError before anything could be sent. `write` sends one prepared write, once, for the
-    operation id given; `look` says what can be seen of one whose answer was lost.
+    operation id given; `read_back` says what was kept of one that is done, `look` what can be seen of one whose answer was lost.
     """
 
     kinds: Callable[[Any], tuple[Kind, ...]]
@@ -459,6 +459,7 @@ class Anything:
     read: Callable[[Site, Question], Exchange[Sheet]]
     prepare: Callable[[Site, Draft], Exchange[Prepared]] | None = None
     write: Callable[[Site, Prepared, str], Exchange[Written]] | None = None
+    read_back: Callable[[Site, Prepared, Written], Exchange[Written]] | None = None
     look: Callable[[Site, Prepared], Exchange[Trace]] | None = None
 
 

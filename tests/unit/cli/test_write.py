@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from koppel.app import Workspace, writing_by_name
+from koppel.model.anything import Draft
+from koppel.model.problem import UsageError
+
 
 @pytest.fixture
 def account(at: Any) -> dict[str, Any]:
@@ -161,8 +165,54 @@ def test_a_change_that_did_not_arrive_is_sent_again_only_when_it_cannot_arrive_a
 
 def test_what_could_not_leave_is_not_in_doubt(at: Any, koppel: Any) -> None:
     words = ("write", "books-nl", "Accounts", "--set", "Name=Geweigerd", "--yes")
-    at.fault(system="exact", method="POST", kind="status", status=403)
+    at.fault(system="exact", method="POST", path="crm/Accounts", kind="status", status=403)
     said = koppel(*words)
     assert said.code == 3, said.out + said.err
     assert written(koppel)[-1]["kind"] == "write_not_sent"
     assert koppel(*words).code == 0
+
+
+def test_what_was_taken_stays_done_when_it_cannot_be_read_back(at: Any, koppel: Any) -> None:
+    words = ("write", "books-nl", "Accounts", "--set", "Name=Genomen", "--yes")
+    at.fault(system="exact", method="GET", path="crm/Accounts(guid", kind="status", status=403)
+    said = koppel(*words)
+    assert said.code == 0, said.out + said.err
+    assert "could not be read back" in said.out
+    assert written(koppel)[-1]["kind"] == "write_done"
+    assert sum(one["Name"] == "Genomen" for one in at.accounts()) == 1
+
+
+def test_a_process_that_dies_while_sending_leaves_it_in_doubt(at: Any, koppel: Any) -> None:
+    """What was begun and has no end is treated as if its answer was lost."""
+
+    class Killed(BaseException):
+        pass
+
+    async def kill(point: str) -> None:
+        if point == "after send write":
+            raise Killed
+
+    before = at.writes()
+    draft = Draft(name="Accounts", kind="create", values={"Name": "Halverwege"}, typed=True)
+    with Workspace.open(at.folder) as ws:
+        prepared = writing_by_name.prepare(ws, "books-nl", draft)
+        ws.point = kill
+        with pytest.raises(Killed):
+            writing_by_name.write(ws, "books-nl", draft, prepared)
+    assert at.writes() == before + 1
+    assert [entry["kind"] for entry in written(koppel)] == ["write_begun"]
+    said = koppel("write", "books-nl", "Accounts", "--set", "Name=Halverwege", "--yes")
+    assert said.code == 2
+    assert "its answer was lost" in said.err
+    assert at.writes() == before + 1
+
+
+def test_what_changed_since_it_was_shown_is_not_written(at: Any, account: dict[str, Any]) -> None:
+    draft = Draft(name="Accounts", kind="update", native=account["ID"], values={"Name": "Nieuw"}, typed=True)
+    with Workspace.open(at.folder) as ws:
+        prepared = writing_by_name.prepare(ws, "books-nl", draft)
+        at.exact("edit", id=account["ID"], set={"Name": "Iemand anders"})
+        before = at.writes()
+        with pytest.raises(UsageError, match="changed since this was shown"):
+            writing_by_name.write(ws, "books-nl", draft, prepared)
+    assert at.writes() == before

@@ -6,7 +6,7 @@ options is asked. What the vendor would refuse is refused here, with the remedy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -57,6 +57,7 @@ class Asked:
     wanted: conditions.Wanted | None
     order: tuple[str, ...]
     given: dict[str, Term]
+    unasked: bool  # whether the columns are ours to choose: nobody named them
 
     @property
     def names(self) -> frozenset[str]:
@@ -105,7 +106,13 @@ def understood(question: Question) -> Asked:
         wanted=conditions.read(question.where, resource) if question.where.strip() else None,
         order=tuple(_order(resource, word) for word in question.order),
         given=_parameters(resource, question.given),
+        unasked=not columns or "*" in question.select,
     )
+
+
+def narrowed(asked: Asked, without: tuple[str, ...]) -> Asked:
+    """The same question for fewer columns; those that were named stay named."""
+    return replace(asked, columns=tuple(name for name in asked.columns if name not in without))
 
 
 def _collection(resource: VendorResource, typed: str) -> str:
@@ -222,6 +229,7 @@ class Onward(msgspec.Struct, frozen=True):
     links: tuple[str, ...]
     left: int | None
     told: dict[str, str] = {}  # types the account told of properties whose type our table does not know
+    without: tuple[str, ...] = ()  # columns it does not have
 
 
 def begin(settings: Settings, question: Question, asked: Asked) -> Onward:

@@ -12,8 +12,9 @@ from typing import cast
 import msgspec
 
 from koppel.model.anything import Column, Described, Doing, Kind, Question, Sheet, Shown, Trait
+from koppel.model.problem import UsageError
 from koppel.systems.exact import catalogue, edm, edmx, references, rows_of, wire
-from koppel.systems.exact.asking import Asked, Onward, address, begin, service_of, understood, ways
+from koppel.systems.exact.asking import Asked, Onward, address, begin, narrowed, service_of, understood, ways
 from koppel.systems.exact.settings import Settings
 from koppel.systems.exact.vendor_table import VendorResource, resources
 from koppel.systems.exact.wire import Unreadable
@@ -101,17 +102,33 @@ _NOTES = {
 def read(site: Site, question: Question) -> Exchange[Sheet]:
     """One page of an answer, typed. Raises UsageError for what cannot be asked, SetupError, RetryLater."""
     asked = understood(question)
-    onward = (
-        begin(site.settings, question, asked)
-        if question.next is None
-        else msgspec.json.decode(question.next, type=Onward)
-    )
-    settings: Settings = site.settings
-    types = {name: asked.resource.properties[name].type for name in asked.columns}
-    if edm.UNKNOWN in types.values() and question.next is None:
+    if question.next is not None:
+        onward = msgspec.json.decode(question.next, type=Onward)
+        return (yield from _page(site, narrowed(asked, onward.without), onward))
+    onward = begin(site.settings, question, asked)
+    if any(asked.resource.properties[name].type == edm.UNKNOWN for name in asked.columns):
         told = edmx.types(asked.resource, (yield from described(site, asked.resource)))
-        onward = msgspec.structs.replace(onward, told={name: told[name] for name in types if name in told})
-    types |= onward.told
+        onward = msgspec.structs.replace(onward, told={name: told[name] for name in asked.columns if name in told})
+    try:
+        return (yield from _page(site, asked, onward))
+    except UsageError:
+        # Columns nobody asked for by name must not make a question fail: those this account lacks are left out.
+        without = (yield from _lacking(site, asked)) if asked.unasked else ()
+        if not without:
+            raise
+        fewer = narrowed(asked, without)
+        again = msgspec.structs.replace(begin(site.settings, question, fewer), told=onward.told, without=without)
+        return (yield from _page(site, fewer, again))
+
+
+def _lacking(site: Site, asked: Asked) -> Exchange[tuple[str, ...]]:
+    entity = yield from described(site, asked.resource)
+    return () if entity is None else tuple(name for name in asked.columns if name not in entity.types)
+
+
+def _page(site: Site, asked: Asked, onward: Onward) -> Exchange[Sheet]:
+    settings: Settings = site.settings
+    types = {name: asked.resource.properties[name].type for name in asked.columns} | onward.told
     reader = _Reader(types, {name: _inner_types(asked, name) for name in asked.nested})
     try:
         link = wire.own_link(settings, onward.links[0])
@@ -126,12 +143,11 @@ def read(site: Site, question: Question) -> Exchange[Sheet]:
     rows = tuple(reader.row(row) for row in raw)
     left = None if onward.left is None else onward.left - len(rows)
     links = (*further, *onward.links[1:])
-    following = (
-        None
-        if not links or left == 0
-        else msgspec.json.encode(Onward(onward.endpoint, links, left, onward.told)).decode()
-    )
+    following = None
+    if links and left != 0:
+        following = msgspec.json.encode(msgspec.structs.replace(onward, links=links, left=left)).decode()
     shown = tuple(types) if asked.resource.properties else tuple(dict.fromkeys(name for row in rows for name in row))
+    lacks = (f"{', '.join(onward.without)}: this account does not have it",) if onward.without else ()
     return Sheet(
         name=asked.resource.path,
         endpoint=onward.endpoint,
@@ -141,7 +157,7 @@ def read(site: Site, question: Question) -> Exchange[Sheet]:
         ),
         rows=rows,
         next=following,
-        notes=reader.notes(),
+        notes=(*lacks, *reader.notes()),
     )
 
 

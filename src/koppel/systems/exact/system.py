@@ -149,6 +149,7 @@ SYSTEM = System(
         read=generic.read,
         prepare=writing_anything.prepare,
         write=writing_anything.write,
+        read_back=writing_anything.read_back,
         look=writing_anything.look,
     ),
     sandbox="koppel.systems.exact.sandbox:make",

@@ -6,8 +6,9 @@ from typing import cast
 
 from koppel.model.anything import Draft, Prepared, Shown, Written
 from koppel.model.problem import Problem, UsageError
-from koppel.systems.exact import catalogue, drafts, edm, odata, references, rows_of, wire
+from koppel.systems.exact import catalogue, drafts, edm, edmx, odata, references, rows_of, wire
 from koppel.systems.exact.asking import address
+from koppel.systems.exact.generic import described
 from koppel.systems.exact.vendor_table import VendorResource, resources
 from koppel.systems.exact.wire import Unreadable
 from koppel.systems.exact.writing import named_field, refusal_code
@@ -35,8 +36,10 @@ def prepare(site: Site, draft: Draft) -> Exchange[Prepared]:
     is not in this division.
     """
     checked = drafts.check(draft)
-    yield from references.check(site, checked.named)
     resource, doubts = checked.resource, list(checked.doubts)
+    if checked.fields:
+        _as_described(resource, tuple(checked.fields), (yield from described(site, resource)))
+    yield from references.check(site, checked.named)
     path, before, fields = resource.path, dict[str, object](), checked.fields
     if checked.key is not None:
         path = f"{resource.path}({checked.key})"
@@ -60,6 +63,18 @@ def prepare(site: Site, draft: Draft) -> Exchange[Prepared]:
         before=before,
         doubts=tuple(doubts),
     )
+
+
+def _as_described(resource: VendorResource, names: tuple[str, ...], entity: edmx.Entity | None) -> None:
+    """Raises UsageError where the account's own description departs from the table in what is to be sent."""
+    if entity is None:
+        return  # it gives none: the table stands alone
+    wrong = [line for line in edmx.differences(resource, entity) if line.partition(":")[0] in names]
+    if wrong:
+        raise UsageError(
+            f"{resource.path} is not in this account as the vendor's reference has it: {'; '.join(wrong)}.",
+            remedy="See all of it with --describe. Leave these out.",
+        )
 
 
 def _all_single(resource: VendorResource) -> tuple[str, ...]:
@@ -109,16 +124,12 @@ def _same(resource: VendorResource, name: str, sent: object, shown: object) -> b
 
 
 def write(site: Site, prepared: Prepared, op: str) -> Exchange[Written]:
-    """Send one prepared write, once, then read back what was kept of it.
+    """Send one prepared write, once.
 
     An answer that does not prove one or the other is `unknown`: this vendor also answers refusals with 500 (fact sheet §8).
     """
-    resource = resources()[prepared.name]
     reply = yield _call(site, prepared, op)
-    found = _outcome(resource, prepared, reply)
-    if found.status != "done" or prepared.kind == "delete" or "GET" not in resource.methods:
-        return found
-    return (yield from _read_back(site, resource, prepared, found))
+    return _outcome(resources()[prepared.name], prepared, reply)
 
 
 def _call(site: Site, prepared: Prepared, op: str) -> Call:
@@ -166,8 +177,11 @@ def _native(resource: VendorResource, response: Response) -> str | None:
         return None
 
 
-def _read_back(site: Site, resource: VendorResource, prepared: Prepared, done: Written) -> Exchange[Written]:
-    """What the vendor kept of what was sent: a dropped line or a reference made empty is answered with 201 all the same."""
+def read_back(site: Site, prepared: Prepared, done: Written) -> Exchange[Written]:
+    """What the vendor kept of a write that is done: a dropped line or an emptied reference is answered with 201 all the same."""
+    resource = resources()[prepared.name]
+    if prepared.kind == "delete" or "GET" not in resource.methods:
+        return done
     if done.native is None:
         text = "It was taken, but its id was not shown, so what was kept could not be read back."
         return Written(status="done", problem=Problem("not_read_back", text))
@@ -193,7 +207,9 @@ def _read_back(site: Site, resource: VendorResource, prepared: Prepared, done: W
     shown: Shown = {name: whole.get(name) for name in single}
     differs = [name for name in single if not _same(resource, name, prepared.fields[name], whole.get(name))]
     for name, sent in lines.items():
-        kept = cast("list[Shown]", whole.get(name) or [])
+        parts = dict.fromkeys(part for line in sent for part in line)
+        inside = cast("list[Shown]", whole.get(name) or [])
+        kept = [{part: one[part] for part in parts if part in one} for one in inside]
         shown[name] = kept
         differs += _differing_lines(resource, name, sent, kept)
     return Written(status="done", native=done.native, shown=shown, differs=tuple(differs))

@@ -258,6 +258,22 @@ def test_where_the_table_does_not_know_a_type_the_account_is_asked() -> None:
     assert vendor.asked[0] == "7095/users/$metadata"
 
 
+def test_a_column_the_account_lacks_fails_no_question_that_did_not_name_it() -> None:
+    edmx = (
+        b'<Edmx><Schema><EntityType Name="Unit"><Property Name="ID" Type="Edm.Guid"/><Property Name="Code" Type="Edm.String"/>'
+        b'</EntityType><EntityContainer><EntitySet Name="Units" EntityType="Exact.Unit"/></EntityContainer></Schema></Edmx>'
+    )
+    refused = Response(400, {}, b'{"error":{"code":"","message":{"lang":"","value":"No property"}}}')
+    onward = {"results": [{"ID": ID, "Code": "st"}], "__next": f"{BASE}/api/v1/7095/logistics/Units?$skiptoken=1"}
+    vendor = Vendor(refused, edmx, onward, {"results": [{"ID": ID, "Code": "kg"}]})
+    rows = read_all(vendor, "logistics/Units", select=("*",))
+    assert rows == [{"ID": ID, "Code": "st"}, {"ID": ID, "Code": "kg"}]
+    assert vendor.asked[2].endswith("?$select=ID,Code")
+    vendor = Vendor(refused)
+    with pytest.raises(UsageError, match="No property"):
+        read(vendor, "logistics/Units", select=("Description",))
+
+
 @pytest.mark.parametrize(
     ("reply", "error", "words"),
     [
@@ -279,7 +295,7 @@ def test_where_the_table_does_not_know_a_type_the_account_is_asked() -> None:
 )
 def test_an_answer_that_is_none_says_what_to_do(reply: Reply, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
-        read(Vendor(reply), "logistics/Units")
+        read(Vendor(reply), "logistics/Units", select=("Code",))
 
 
 # --- against the sandbox ------------------------------------------------------------------------------------------

@@ -42,14 +42,16 @@ def guid(number: int) -> str:
 class Vendor:
     """Knows some records by id, answers what it is told to, and remembers what it was asked."""
 
-    def __init__(self, *replies: Any, there: tuple[str, ...] = ()) -> None:
-        self.replies, self.there = list(replies), there
+    def __init__(self, *replies: Any, there: tuple[str, ...] = (), edmx: bytes = b"") -> None:
+        self.replies, self.there, self.edmx = list(replies), there, edmx
         self.asked: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
         self.carried: list[tuple[str, ...]] = []
 
     def __call__(self, call: Call) -> Reply:
         url = unquote(call.request.url.removeprefix(f"{BASE}/api/v1/7095/"))
+        if url.endswith("/$metadata"):
+            return Response(200, {}, self.edmx) if self.edmx else Response(403)
         self.asked.append((call.request.method, url))
         if call.request.method != "GET":
             self.bodies.append(call.request.body)
@@ -76,7 +78,9 @@ def prepare(vendor: Vendor, name: str, kind: Any = "create", **more: Any) -> Pre
 
 def write(vendor: Vendor, prepared: Prepared) -> Written:
     assert ANYTHING.write is not None
-    return drive(ANYTHING.write(SITE, prepared, "op-1"), vendor)
+    assert ANYTHING.read_back is not None
+    done = drive(ANYTHING.write(SITE, prepared, "op-1"), vendor)
+    return drive(ANYTHING.read_back(SITE, prepared, done), vendor) if done.status == "done" else done
 
 
 def look(vendor: Vendor, prepared: Prepared) -> Trace:
@@ -132,6 +136,20 @@ def test_a_record_of_another_division_is_refused_by_name_and_nothing_is_sent() -
         prepare(vendor, "salesorder/SalesOrders", values=ORDER)
     assert f"SalesOrderLines[1] Item {guid(2)} (logistics/Items)" in caught.value.message
     assert {method for method, _ in vendor.asked} == {"GET"}
+
+
+def test_what_the_account_does_not_have_is_refused_before_it_is_sent() -> None:
+    edmx = (
+        b'<Edmx><Schema><EntityType Name="Account"><Property Name="ID" Type="Edm.Guid"/><Property Name="Name" Type="Edm.String"/>'
+        b'<Property Name="Blocked" Type="Edm.String"/></EntityType>'
+        b'<EntityContainer><EntitySet Name="Accounts" EntityType="E.Account"/></EntityContainer></Schema></Edmx>'
+    )
+    vendor = Vendor(edmx=edmx)
+    with pytest.raises(UsageError, match="TradeName: this account does not have it") as caught:
+        prepare(vendor, "crm/Accounts", values={"Name": "x", "TradeName": "y", "Blocked": True})
+    assert "Blocked: String in this account, Boolean in our table" in caught.value.message
+    assert vendor.asked == []
+    assert prepare(Vendor(edmx=edmx), "crm/Accounts", values={"Name": "x"}).fields == {"Name": "x"}
 
 
 def test_many_references_are_looked_up_in_few_calls_that_fit() -> None:
