@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from koppel.app import Workspace, writing_by_name
+from koppel.cli.terminal import Terminal
 from koppel.model.anything import Draft
 from koppel.model.problem import UsageError
 
@@ -216,3 +217,18 @@ def test_what_changed_since_it_was_shown_is_not_written(at: Any, account: dict[s
         with pytest.raises(UsageError, match="changed since this was shown"):
             writing_by_name.write(ws, "books-nl", draft, prepared)
     assert at.writes() == before
+
+
+@pytest.mark.parametrize(("answer", "writes"), [("yes", 1), ("no", 0), ("", 0)])
+def test_a_person_is_shown_what_would_be_sent_and_asked(
+    answer: str, writes: int, at: Any, account: Any, koppel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Terminal, "can_ask", True)
+    monkeypatch.setattr(Terminal, "ask", lambda _self, question, **_more: answer)
+    before = at.writes()
+    said = koppel("write", "books-nl", "Accounts", "--id", account["ID"], "--set", "Name=Nieuwe naam")
+    assert said.code == 0, said.err
+    words = " ".join(said.out.split())
+    assert "This would change crm/Accounts" in words
+    assert "Nieuwe naam" in words
+    assert at.writes() == before + writes
