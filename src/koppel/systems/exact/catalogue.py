@@ -130,6 +130,8 @@ def child_of(resource: VendorResource, name: str) -> VendorResource | None:
     service = resource.path.removeprefix("bulk/").removeprefix("sync/").rpartition("/")[0].casefold()
     called = [path for path in known if kind(path) == "plain" and path.rpartition("/")[2].casefold() == last]
     same = [path for path in called if path.rpartition("/")[0].casefold() == service]
+    if not called:  # salesinvoice/InvoiceSalesOrders holds SalesOrderIDs, listed as salesinvoice/SalesOrderID
+        same = [path for path in known if path.casefold() == f"{service}/{last.removesuffix('s')}"]
     chosen = same or called
     return known[chosen[0]] if len(chosen) == 1 else None
 

@@ -21,6 +21,8 @@ _FILLED = {
     "salesinvoice/SalesInvoices": {"Journal"},
     "salesinvoice/SalesInvoiceLines": {"GLAccount"},
 }
+# What ties batch and serial numbers to the line they belong to; inside that line there is nothing to say (unverified).
+_OF_ITS_LINE = {"DraftStockTransactionID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,8 @@ class _Body:
         return fields
 
     def _may(self, resource: VendorResource, found: Property, *, creating: bool) -> bool:
-        # The vendor numbers its records; a key is given only where it names the record an action is for.
-        if found.name in resource.key and not found.mandatory:
+        # The vendor numbers its records; a key is given only where it names the record an action is for, or one in its list.
+        if found.name in resource.key and not (found.mandatory or resource.methods == frozenset({"POST"})):
             return False
         return found.posts if creating else found.puts
 
@@ -143,7 +145,7 @@ class _Body:
         parents = set[str]()
         if within is not None:  # a line inside its document says nothing of the document
             parents = {name for name in resource.properties if references.target(resource, name) == within.path}
-            parents |= set(within.key)
+            parents |= _OF_ITS_LINE
         return [p.name for p in resource.properties.values() if p.mandatory and p.name not in filled | parents]
 
     def _lines(self, resource: VendorResource, found: Property, value: object, *, creating: bool, at: str) -> object:

@@ -186,9 +186,10 @@ def read_back(site: Site, prepared: Prepared, done: Written) -> Exchange[Written
         text = "It was taken, but its id was not shown, so what was kept could not be read back."
         return Written(status="done", problem=Problem("not_read_back", text))
     type_ = resource.properties[resource.key[0]].type
-    lines = {
+    sent_lines = {
         name: cast("list[Shown]", value) for name, value in prepared.fields.items() if resource.properties[name].many
     }
+    lines = {name: [_single_values(line) for line in some] for name, some in sent_lines.items()}
     single = tuple(name for name in prepared.fields if name not in lines)
     path = f"{resource.path}({edm.literal(type_, edm.typed(type_, done.native))})"
     inner = tuple(
@@ -212,7 +213,14 @@ def read_back(site: Site, prepared: Prepared, done: Written) -> Exchange[Written
         kept = [{part: one[part] for part in parts if part in one} for one in inside]
         shown[name] = kept
         differs += _differing_lines(resource, name, sent, kept)
-    return Written(status="done", native=done.native, shown=shown, differs=tuple(differs))
+    deeper = (
+        Problem("not_read_back", "What stands inside its lines was not read back.") if lines != sent_lines else None
+    )
+    return Written(status="done", native=done.native, shown=shown, differs=tuple(differs), problem=deeper)
+
+
+def _single_values(line: Shown) -> Shown:
+    return {name: value for name, value in line.items() if not isinstance(value, list)}
 
 
 def _differing_lines(resource: VendorResource, name: str, sent: list[Shown], kept: list[Shown]) -> list[str]:

@@ -177,3 +177,9 @@ def test_a_long_list_is_asked_in_parts_that_overlap_nowhere_and_fit() -> None:
 def test_a_list_that_rows_need_not_be_in_is_never_cut() -> None:
     wanted = conditions.read(f"Status = C or Code in ({', '.join(map(str, range(100)))})", ACCOUNT)
     assert len(wanted.batches(room=300, most=5)) == 1
+
+
+def test_a_value_that_may_be_filled_with_blanks_is_looked_for_in_each_spelling() -> None:
+    assert filter_of("Country = NL") == "(Country eq 'NL' or Country eq 'NL ')"
+    assert filter_of("Country != NL") == "(Country ne 'NL' and Country ne 'NL ')"
+    assert filter_of("Country in (NL, BE)").count(" or ") == 3

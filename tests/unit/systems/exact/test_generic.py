@@ -207,6 +207,7 @@ def test_pages_are_followed_in_either_envelope_up_to_the_number_asked_for() -> N
     ]
     vendor = Vendor(page(0, "a"), page(60, "b"))
     assert len(read_all(vendor, "logistics/Units", select=("Code",), top=100)) == 100
+    assert "$top" not in vendor.asked[0], "more than a page: it would be cut there"
     vendor = Vendor([{"Code": "1"}])
     assert read_all(vendor, "logistics/Units", select=("Code",), top=3) == [{"Code": "1"}]
     assert "$top=3" in vendor.asked[0]
@@ -217,6 +218,9 @@ def test_a_page_on_another_site_is_never_followed() -> None:
     with pytest.raises(SetupError, match="another site"):
         read_all(vendor, "logistics/Units")
     assert len(vendor.asked) == 1
+    forged = json.dumps({"endpoint": "logistics/Units", "links": ["https://elsewhere.example/x"], "left": None})
+    with pytest.raises(SetupError, match="another site"):
+        read(Vendor(), "logistics/Units", next=forged)
 
 
 def test_a_collection_cut_at_a_page_is_read_to_its_end() -> None:

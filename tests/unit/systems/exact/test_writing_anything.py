@@ -130,6 +130,15 @@ def test_a_line_the_vendor_dropped_and_a_reference_it_emptied_are_named() -> Non
     assert done.differs == ("OrderedBy", "SalesOrderLines[1]")
 
 
+def test_of_two_equal_lines_one_kept_line_is_not_enough() -> None:
+    line = {"Item": guid(2), "Quantity": 1}
+    prepared = prepare(
+        Vendor(there=THERE), "salesorders", values={"OrderedBy": guid(1), "SalesOrderLines": [line, line]}
+    )
+    kept = {"OrderedBy": guid(1), "SalesOrderLines": {"results": [line]}}
+    assert write(Vendor(shown({"OrderID": guid(9)}, 201), kept), prepared).differs == ("SalesOrderLines[2]",)
+
+
 def test_a_record_of_another_division_is_refused_by_name_and_nothing_is_sent() -> None:
     vendor = Vendor(there=(guid(1), guid(3)))
     with pytest.raises(UsageError) as caught:
@@ -234,6 +243,33 @@ def test_an_action_says_that_it_cannot_be_looked_at() -> None:
     sender = Vendor(shown({"InvoiceID": guid(5)}, 201))
     assert write(sender, prepared).status == "done"
     assert len(sender.asked) == 1
+
+
+def test_an_action_on_several_records_looks_each_of_them_up() -> None:
+    modes = {"CreateMode": 1, "InvoiceMode": 1, "JournalCode": "70"}
+    values = {**modes, "SalesOrderIDs": [{"ID": guid(1)}, {"ID": guid(2)}]}
+    vendor = Vendor(there=(guid(1), guid(2)))
+    prepared = prepare(vendor, "salesinvoice/InvoiceSalesOrders", values=values)
+    assert prepared.fields == values
+    assert vendor.asked[0][1].startswith("salesorder/SalesOrders?$filter=(OrderID eq guid'")
+    with pytest.raises(UsageError, match=r"SalesOrderIDs\[2\] ID"):
+        prepare(Vendor(there=(guid(1),)), "salesinvoice/InvoiceSalesOrders", values=values)
+
+
+def test_batches_inside_a_line_need_not_say_which_line() -> None:
+    batch = {"BatchNumber": "B1", "Quantity": 2, "StockTransactionType": 120, "Warehouse": guid(2)}
+    line = {"PurchaseOrderLineID": guid(1), "QuantityReceived": 2, "BatchNumbers": [batch]}
+    values = {"ReceiptDate": "2026-04-07", "GoodsReceiptLines": [line]}
+    prepared = prepare(Vendor(there=THERE), "goodsreceipts", values=values)
+    assert prepared.fields == {**values, "ReceiptDate": "2026-04-07T00:00:00"}
+    kept = {
+        "ReceiptDate": "/Date(1775520000000)/",
+        "GoodsReceiptLines": [{"PurchaseOrderLineID": guid(1), "QuantityReceived": 2}],
+    }
+    done = write(Vendor(shown({"ID": guid(9), "GoodsReceiptID": guid(9)}, 201), kept), prepared)
+    assert (done.status, done.differs) == ("done", ())
+    assert done.problem is not None
+    assert "inside its lines" in done.problem.text
 
 
 ACCOUNT = Prepared(
