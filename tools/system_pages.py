@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from koppel.model.anything import Kind
 from koppel.model.can import Can, Field
 from koppel.model.values import Json
 from koppel.systems import registry
@@ -41,7 +42,15 @@ def page(name: str) -> str:
     system, facts = registry.load(name), registry.facts(name)
     title, intro, sections = _parts(registry.help_text(name))
     note = f"<!-- Made by tools/system_pages.py from koppel.systems.{name}: change it there. -->"
-    mine = [f"# {title}", note, intro, _glance(system), *map(_fields, _with_fields(system)), _prices(system)]
+    mine = [
+        f"# {title}",
+        note,
+        intro,
+        _glance(system),
+        *map(_fields, _with_fields(system)),
+        _by_name(system),
+        _prices(system),
+    ]
     return "\n\n".join(filter(None, (*mine, *sections, _doubts(facts)))) + "\n"
 
 
@@ -149,6 +158,32 @@ def _remarks(field: Field) -> str:
 
 
 # --- price and doubt ----------------------------------------------------------------------------------------------
+
+
+def _by_name(system: System) -> str:
+    """What can be read and written by the vendor's own names, counted by service."""
+    if system.anything is None:
+        return ""
+    services: dict[str, list[Kind]] = {}
+    for kind in system.anything.kinds(None):
+        services.setdefault(kind.name.rpartition("/")[0], []).append(kind)
+    rows = (
+        (f"`{service}`", str(len(kinds)), *(str(sum(word in kind.does for kind in kinds) or "") for word in _DOING))
+        for service, kinds in sorted(services.items(), key=lambda pair: pair[0].lower())
+    )
+    every = [kind for kinds in services.values() for kind in kinds]
+    counts = {word: sum(word in kind.does for kind in every) for word in _DOING}
+    untold = sum(not kind.does for kind in every)
+    told = (
+        f"Of the {len(every)} resources in the vendor's reference {counts['read']} can be read by name; records of "
+        f"{counts['create']} can be made, of {counts['update']} changed, of {counts['delete']} deleted. Of {untold} no listing "
+        "tells what they take: reading is tried. `koppel read CONN --list` names them all, `koppel read CONN RESOURCE "
+        "--describe` says what one holds; `koppel write` shows what it would send first."
+    )
+    return f"## Everything else, by name\n\n{told}\n\n{_table(('service', 'resources', *_DOING.values()), rows)}"
+
+
+_DOING = {"read": "read", "create": "made", "update": "changed", "delete": "deleted"}
 
 
 def _prices(system: System) -> str:
