@@ -93,6 +93,37 @@ def write(workspace: Workspace, connection: str, draft: Draft, planned: Prepared
     return workspace.with_ports(job, only=[connection])
 
 
+def arrived(workspace: Workspace, connection: str, draft: Draft, native: str) -> Outcome:
+    """Settle a new record in doubt: a person has looked, and it is this one. Nothing is sent; what it shows is compared.
+
+    Raises UsageError when nothing of the kind is in doubt or there is no such record; SetupError, SignInNeeded, RetryLater.
+    """
+    opened = workspace.connection(connection)
+    offered = _offered(opened)
+    actor = workspace.actor
+
+    async def job(ports: Ports) -> Outcome:
+        sender = Sender(ports)
+        prepared = await _prepared(ports, sender, opened, offered, draft)
+        mark = f"write in doubt {await ports.store.tx(_digest, connection, prepared)}"
+        if prepared.kind != "create" or await ports.store.tx(notes.get, mark) is None:
+            raise UsageError("No new record with these values is in doubt.", remedy="See what was sent: koppel log")
+        found = Written(status="done", native=native)
+        if offered.read_back is not None:
+            found = await sender.run(opened, offered.read_back(opened.site(ports.clock.now()), prepared, found))
+        if found.problem is not None and found.problem.code == "not_read_back" and not found.shown:
+            raise UsageError(
+                f"{prepared.name} {native} cannot be read, so it was not taken for the one that was sent.",
+                remedy="Give the id as it is read.",
+            )
+        told = _ended(_data(connection, prepared), prepared, found, by_look=False)
+        told["because"] = f"sent by hand to {connection}; its answer was lost, and {actor} has found it"
+        entry = await ports.store.durable(_end, mark, Entry(ports.clock.now(), actor, "write_done", told), True)
+        return Outcome(written=found, entry=entry)
+
+    return workspace.with_ports(job, only=[connection])
+
+
 # --- parts --------------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +179,7 @@ async def _not_in_doubt(
     seen = found.problem.text if isinstance(found, CannotTell) else "It may still arrive."
     raise UsageError(
         f"The same was sent before and its answer was lost; whether it arrived is not known. {seen}",
-        remedy="When you have looked, and it is not there: the same command with --again."
+        remedy="Look. When it is there: the same command with --arrived ID. When it is not: with --again."
         if prepared.kind == "create"
         else "Try again in a minute.",
     )

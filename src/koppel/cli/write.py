@@ -46,6 +46,9 @@ def write(
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be sent.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Send it without asking.")] = False,
     again: Annotated[bool, typer.Option("--again", help="You have looked: what was in doubt did not arrive.")] = False,
+    arrived: Annotated[
+        str | None, typer.Option("--arrived", metavar="ID", help="You have looked: what was in doubt is this record.")
+    ] = None,
 ) -> int:
     """Write one record of an account by the vendor's own names.
 
@@ -62,6 +65,10 @@ def write(
     draft = _draft(resource, native, values or [], file, delete=delete, unchecked=tuple(unchecked or ()))
     with terminal.workspace() as ws:
         prepared = writing_by_name.prepare(ws, connection, draft)
+        if arrived is not None:
+            outcome = writing_by_name.arrived(ws, connection, draft, arrived)
+            terminal.show(_outcome_json(prepared, outcome), lambda: _outcome(connection, prepared, outcome))
+            return DONE if not outcome.written.differs else LEFT_OVER
         nothing = not prepared.fields and prepared.kind != "delete"
         if plan or nothing:
             terminal.show(_plan_json(prepared), lambda: _plan(connection, prepared))
@@ -179,7 +186,8 @@ def _outcome(connection: str, prepared: Prepared, outcome: Outcome) -> Iterator[
     named = f"{prepared.name} {written.native or ''}".strip()
     if written.status == "done":
         word = {"create": "Made", "update": "Changed", "delete": "Deleted"}[prepared.kind]
-        yield f"{word}: {named} in {connection}. Entry {outcome.entry} of the trail keeps what stood there before."
+        kept = "tells of it" if prepared.kind == "create" else "keeps what stood there before"
+        yield f"{word}: {named} in {connection}. Entry {outcome.entry} of the trail {kept}."
         if written.problem is not None:
             yield f"Mind: {written.problem.text}"
         for name in written.differs:
@@ -191,4 +199,5 @@ def _outcome(connection: str, prepared: Prepared, outcome: Outcome) -> Iterator[
         yield f"Refused, nothing was written. {said}"
         return
     yield f"In doubt: whether it arrived is not known. {said} {outcome.looked}".rstrip()
-    yield "Look in the account before anything else. The same command does not send it again until you say --again."
+    yield "Look in the account before anything else. The same command with --arrived ID says it is there; only with "
+    yield "--again it is sent once more."

@@ -141,6 +141,26 @@ def test_a_lost_answer_of_a_new_record_is_in_doubt_and_never_sent_again_by_itsel
     assert at.writes() == before + 2
 
 
+def test_a_person_who_has_found_it_settles_what_was_in_doubt(at: Any, koppel: Any) -> None:
+    words = ("write", "books-nl", "Accounts", "--set", "Name=Gevonden", "--yes")
+    said = koppel(*words[:-1], "--arrived", "71b961de-0000-4000-8000-000000000001")
+    assert said.code == 2
+    assert "in doubt" in said.err
+    at.fault(system="exact", method="POST", path="crm/Accounts", kind="lose_reply")
+    assert koppel(*words).code == 1
+    made = next(one["ID"] for one in at.accounts() if one["Name"] == "Gevonden")
+    before = at.writes()
+    for wrong in ("71b961de-0000-4000-8000-000000000001", "nonsense"):
+        assert koppel(*words[:-1], "--arrived", wrong).code == 2
+    said = koppel(*words[:-1], "--arrived", made, "--json")
+    assert said.code == 0, said.err
+    assert (said.json["status"], said.json["id"], said.json["differs"]) == ("done", made, [])
+    assert at.writes() == before
+    assert "has found it" in written(koppel)[-1]["data"]["because"]
+    assert koppel(*words).code == 0, "another with the same values is a new wish"
+    assert at.writes() == before + 1
+
+
 def test_a_lost_answer_of_a_change_is_looked_up(at: Any, account: Any, koppel: Any) -> None:
     words = ("write", "books-nl", "Accounts", "--id", account["ID"], "--set", "Name=Aangekomen", "--yes")
     at.fault(system="exact", method="PUT", kind="lose_reply")

@@ -186,12 +186,16 @@ def read_back(site: Site, prepared: Prepared, done: Written) -> Exchange[Written
         text = "It was taken, but its id was not shown, so what was kept could not be read back."
         return Written(status="done", problem=Problem("not_read_back", text))
     type_ = resource.properties[resource.key[0]].type
+    try:
+        key = edm.literal(type_, edm.typed(type_, done.native))
+    except ValueError as error:
+        raise UsageError(f"{error}.", remedy="Give the id as it is read.") from None
     sent_lines = {
         name: cast("list[Shown]", value) for name, value in prepared.fields.items() if resource.properties[name].many
     }
     lines = {name: [_single_values(line) for line in some] for name, some in sent_lines.items()}
     single = tuple(name for name in prepared.fields if name not in lines)
-    path = f"{resource.path}({edm.literal(type_, edm.typed(type_, done.native))})"
+    path = f"{resource.path}({key})"
     inner = tuple(
         f"{name}/{part}" for name, some in lines.items() for part in dict.fromkeys(p for one in some for p in one)
     )
