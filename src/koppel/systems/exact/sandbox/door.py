@@ -11,10 +11,10 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from koppel.model.values import Json
-from koppel.systems.exact.sandbox_books import essence
-from koppel.systems.exact.sandbox_control import control
-from koppel.systems.exact.sandbox_rest import Ask, Rest
-from koppel.systems.exact.sandbox_state import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, begin
+from koppel.systems.exact.sandbox.books import essence
+from koppel.systems.exact.sandbox.control import control
+from koppel.systems.exact.sandbox.rest import Ask, Rest
+from koppel.systems.exact.sandbox.state import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, begin
 from koppel.systems.sandbox_spi import Sandbox, World
 from koppel.systems.spi import Request, Response
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from koppel.systems.exact.sandbox_tables import ACCOUNTS, EDM, SERVED, SYNC_ACCOUNTS, EntityType
+from koppel.systems.exact.sandbox.tables import ACCOUNTS, EDM, SERVED, SYNC_ACCOUNTS, EntityType
 
-ENDPOINTS = Path(__file__).resolve().parents[5] / "shared" / "vendor" / "exact" / "data" / "endpoints.json"
+ENDPOINTS = Path(__file__).resolve().parents[6] / "shared" / "vendor" / "exact" / "data" / "endpoints.json"
 
 
 def test_accounts_have_the_documented_number_of_properties():

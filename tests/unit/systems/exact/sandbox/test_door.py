@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from koppel.systems.exact.sandbox import ExactSandbox, make
-from koppel.systems.exact.sandbox_filter import compile_filter
-from koppel.systems.exact.sandbox_tables import ACCOUNTS
+from koppel.systems.exact.sandbox.filter import compile_filter
+from koppel.systems.exact.sandbox.tables import ACCOUNTS
 from koppel.systems.sandbox_spi import SeedCompany, SeedPerson, World
 from koppel.systems.spi import Request, Response
 

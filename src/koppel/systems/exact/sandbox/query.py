@@ -9,9 +9,9 @@ from functools import cmp_to_key
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote
 
-from koppel.systems.exact.sandbox_filter import Filter, QueryError, compile_filter, fold, parse_datetime
-from koppel.systems.exact.sandbox_render import literal
-from koppel.systems.exact.sandbox_tables import EntityType
+from koppel.systems.exact.sandbox.filter import Filter, QueryError, compile_filter, fold, parse_datetime
+from koppel.systems.exact.sandbox.render import literal
+from koppel.systems.exact.sandbox.tables import EntityType
 
 Row = Mapping[str, Any]
 _KNOWN = frozenset(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
 
-from koppel.systems.exact.sandbox_filter import Filter, fold
-from koppel.systems.exact.sandbox_rules import country_name, pad, wall
+from koppel.systems.exact.sandbox.filter import Filter, fold
+from koppel.systems.exact.sandbox.rules import country_name, pad, wall
 
 Row = dict[str, Any]
 NAMESPACE = UUID("6f0f2a52-6c0b-4a51-9d2e-0a4b9f6f3c11")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 
-from koppel.systems.exact.sandbox_books import Books, Person, Row, guid
-from koppel.systems.exact.sandbox_rules import LENGTHS, country_name, wall
+from koppel.systems.exact.sandbox.books import Books, Person, Row, guid
+from koppel.systems.exact.sandbox.rules import LENGTHS, country_name, wall
 from koppel.systems.sandbox_spi import SeedCompany
 
 _DAY = 86_400.0

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from koppel.systems.exact.sandbox_tables import EntityType
+from koppel.systems.exact.sandbox.tables import EntityType
 
 Row = Mapping[str, Any]
 Expansion = Callable[[Row], dict[str, Any]]

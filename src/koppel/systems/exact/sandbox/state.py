@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from koppel.model.values import Json
-from koppel.systems.exact import sandbox_seed as seed
-from koppel.systems.exact.sandbox_books import Books, Person
-from koppel.systems.exact.sandbox_limits import Limits
-from koppel.systems.exact.sandbox_oauth import SignIn
-from koppel.systems.exact.sandbox_rules import Rules
+from koppel.systems.exact.sandbox import seed
+from koppel.systems.exact.sandbox.books import Books, Person
+from koppel.systems.exact.sandbox.limits import Limits
+from koppel.systems.exact.sandbox.rules import Rules
+from koppel.systems.exact.sandbox.signin import SignIn
 from koppel.systems.sandbox_spi import World
 
 DIVISIONS = ((123456, "Voorbeeld Handel B.V."), (123457, "Voorbeeld Diensten B.V."))

@@ -10,11 +10,11 @@ from typing import Literal
 import msgspec
 
 from koppel.model.values import Json
-from koppel.systems.exact import sandbox_tables as tables
-from koppel.systems.exact.sandbox_books import Books, Row
-from koppel.systems.exact.sandbox_render import iso
-from koppel.systems.exact.sandbox_rules import Refused, convert, pad, wall
-from koppel.systems.exact.sandbox_state import State
+from koppel.systems.exact.sandbox import tables
+from koppel.systems.exact.sandbox.books import Books, Row
+from koppel.systems.exact.sandbox.render import iso
+from koppel.systems.exact.sandbox.rules import Refused, convert, pad, wall
+from koppel.systems.exact.sandbox.state import State
 
 _RULES = frozenset({"read_only", "client_ids", "check_vat"})
 _LIMITS = frozenset({"minute_limit", "day_limit", "error_limit"})

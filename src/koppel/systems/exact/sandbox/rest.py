@@ -14,14 +14,14 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from koppel.model.values import Json
-from koppel.systems.exact import sandbox_tables as tables
-from koppel.systems.exact.sandbox_books import Books, Row
-from koppel.systems.exact.sandbox_filter import Filter, QueryError, is_guid, parse_datetime
-from koppel.systems.exact.sandbox_query import Listing, Query, matching, next_url, read_query, run
-from koppel.systems.exact.sandbox_render import Expansion, atom_entry, atom_feed, iso, metadata, renderer
-from koppel.systems.exact.sandbox_rules import Refused, accept, wall
-from koppel.systems.exact.sandbox_state import Made, State
-from koppel.systems.exact.sandbox_tables import EntityType
+from koppel.systems.exact.sandbox import tables
+from koppel.systems.exact.sandbox.books import Books, Row
+from koppel.systems.exact.sandbox.filter import Filter, QueryError, is_guid, parse_datetime
+from koppel.systems.exact.sandbox.query import Listing, Query, matching, next_url, read_query, run
+from koppel.systems.exact.sandbox.render import Expansion, atom_entry, atom_feed, iso, metadata, renderer
+from koppel.systems.exact.sandbox.rules import Refused, accept, wall
+from koppel.systems.exact.sandbox.state import Made, State
+from koppel.systems.exact.sandbox.tables import EntityType
 from koppel.systems.spi import Request, Response
 
 LARGEST_BODY = 10 * 1024 * 1024  # [KB-limits]

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from koppel.systems.exact.sandbox_filter import is_guid
-from koppel.systems.exact.sandbox_tables import EntityType, Property
+from koppel.systems.exact.sandbox.filter import is_guid
+from koppel.systems.exact.sandbox.tables import EntityType, Property
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 CODE_WIDTH = 18  # left-padded, numeric [n8n, Pi]
