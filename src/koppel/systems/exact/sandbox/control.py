@@ -10,13 +10,21 @@ from typing import Literal
 import msgspec
 
 from koppel.model.values import Json
-from koppel.systems.exact.sandbox import tables
-from koppel.systems.exact.sandbox.books import Books, Row
+from koppel.systems.exact.sandbox import table
+from koppel.systems.exact.sandbox.books import ACCOUNTS, Books
+from koppel.systems.exact.sandbox.records import Row
 from koppel.systems.exact.sandbox.render import iso
 from koppel.systems.exact.sandbox.rules import Refused, convert, pad, wall
 from koppel.systems.exact.sandbox.state import State
+from koppel.systems.exact.sandbox.table import EntityType
+from koppel.systems.exact.sandbox.views import home
+from koppel.systems.exact.sandbox.writing import editable, remove
 
-_RULES = frozenset({"read_only", "client_ids", "check_vat"})
+_ACCOUNT = table.entity("sync/CRM/Accounts")
+
+_RULES = frozenset(
+    {"read_only", "client_ids", "check_vat", "references", "drop_lines", "credit_lines", "part_payments"}
+)
 _LIMITS = frozenset({"minute_limit", "day_limit", "error_limit"})
 
 
@@ -31,8 +39,9 @@ class _Pair(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Named(msgspec.Struct, forbid_unknown_fields=True):
-    """One account of a division (the first when left out), by id, number or code; and what to do with it."""
+    """One record of a resource in a division (the first when left out), by id, KVK number or code; and what to do with it."""
 
+    resource: str = ACCOUNTS
     division: int | None = None
     id: str | None = None
     kvk: str | None = None
@@ -67,6 +76,10 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     read_only: Literal["refuse", "ignore"] | None = None
     client_ids: Literal["ignore", "keep"] | None = None
     check_vat: bool | None = None
+    references: Literal["drop", "refuse"] | None = None
+    drop_lines: bool | None = None
+    credit_lines: Literal["any", "negative", "positive"] | None = None
+    part_payments: Literal["one", "split"] | None = None
 
 
 def control(state: State, action: str, body: dict[str, Json]) -> dict[str, Json]:
@@ -88,33 +101,45 @@ def _fresh_pair(state: State, wanted: _Pair) -> dict[str, Json]:
 
 
 def _edit(state: State, wanted: _Named) -> dict[str, Json]:
-    books = _division(state, wanted.division)
-    id_ = _chosen(books, wanted)
-    return _plain(books.change(id_, _typed(wanted.set), who=state.staff[1], at=state.now(), stamp=wanted.stamp))
+    desk = state.desk(_division(state, wanted.division), by_hand=True)
+    entity = editable(wanted.resource)
+    key = _chosen(desk.books, wanted)
+    return _plain(entity, desk.change(entity.path, key, _typed(entity, wanted.set), stamp=wanted.stamp))
 
 
 def _add(state: State, wanted: _Named) -> dict[str, Json]:
-    values = _typed(wanted.set)
-    if not values.get("Name"):
+    entity = editable(wanted.resource)
+    values = _typed(entity, wanted.set)
+    if entity.path == ACCOUNTS and not values.get("Name"):
         raise ValueError("set must hold a Name")
     books = _division(state, wanted.division)
-    if values.get("Code") and books.with_value("Code", values["Code"]):
+    if "Code" in values and books.records(entity.path).keys_with("Code", values["Code"]):
         raise ValueError(f"the code {values['Code'].strip()} is taken")
-    return _plain(books.add(values, who=state.staff[1], at=state.now()))
+    return _plain(entity, state.desk(books, by_hand=True).add(entity.path, values))
 
 
 def _delete(state: State, wanted: _Named) -> dict[str, Json]:
-    books = _division(state, wanted.division)
-    id_ = _chosen(books, wanted)
-    books.remove(id_, who=state.staff[1], at=state.now())
-    return {"id": id_}
+    desk = state.desk(_division(state, wanted.division), by_hand=True)
+    entity = editable(wanted.resource)
+    key = _chosen(desk.books, wanted)
+    remove(desk, entity, desk.books.records(entity.path).rows[key])
+    return {"id": key}
 
 
 def _accounts(state: State, wanted: _Named) -> dict[str, Json]:
     books = _division(state, wanted.division)
-    ids = set(books.rows) if wanted.kvk is None else books.with_value("ChamberOfCommerce", wanted.kvk)
-    rows = sorted((books.rows[id_] for id_ in ids), key=lambda row: row["Code"])
-    return {"accounts": [_plain(row) for row in rows]}
+    accounts = books.accounts
+    ids = set(accounts.rows) if wanted.kvk is None else accounts.keys_with("ChamberOfCommerce", wanted.kvk)
+    rows = sorted((accounts.rows[id_] for id_ in ids), key=lambda row: row["Code"])
+    return {"accounts": [_plain(_ACCOUNT, row) for row in rows]}
+
+
+def _rows(state: State, wanted: _Named) -> dict[str, Json]:
+    """All records of a resource, in the order they were made; of one code when it is given."""
+    entity, books = editable(wanted.resource), _division(state, wanted.division)
+    records = books.records(home(entity))
+    rows = records.having("Code", str(wanted.code)) if wanted.code is not None else records.rows.values()
+    return {"rows": [_plain(entity, row) for row in rows]}
 
 
 def _move(state: State, wanted: _Move) -> dict[str, Json]:
@@ -166,6 +191,7 @@ _ACTIONS: dict[str, tuple[type[msgspec.Struct], Callable[..., dict[str, Json]]]]
     "add": (_Named, _add),
     "delete": (_Named, _delete),
     "accounts": (_Named, _accounts),
+    "rows": (_Named, _rows),
     "move_division": (_Move, _move),
     "settings": (_Settings, _settings),
     "writes": (_Nothing, _writes),
@@ -182,38 +208,42 @@ def _division(state: State, number: int | None) -> Books:
 
 
 def _chosen(books: Books, wanted: _Named) -> str:
-    """The account meant; of several with one number the first by code."""
-    found = {wanted.id} & books.rows.keys() if wanted.id is not None else set[str]()
+    """The record meant; of several accounts with one number the first by code."""
+    records = books.records(wanted.resource)
+    found = {wanted.id} & records.rows.keys() if wanted.id is not None else set[str]()
     if wanted.kvk is not None:
-        found = books.with_value("ChamberOfCommerce", wanted.kvk)
+        found = records.keys_with("ChamberOfCommerce", wanted.kvk)
     elif wanted.code is not None:
-        found = books.with_value("Code", pad("Code", str(wanted.code)))
+        code = str(wanted.code)
+        found = records.keys_with("Code", pad("Code", code) if wanted.resource == ACCOUNTS else code)
     if not found:
-        raise ValueError("there is no such account in this division; name it by id, kvk or code")
-    return min(found, key=lambda id_: books.rows[id_]["Code"])
+        raise ValueError(f"there is no such record of {wanted.resource} in this division; name it by id, kvk or code")
+    return min(found, key=lambda id_: records.rows[id_].get("Code") or "")
 
 
-def _typed(values: dict[str, Json]) -> Row:
-    """What a person fills in: any stored property of an account, unchecked. Raises ValueError for one that does not exist."""
+def _typed(entity: EntityType, values: dict[str, Json]) -> Row:
+    """What a person fills in: any stored property, unchecked. Raises ValueError for one that does not exist."""
     typed: Row = {}
     for name, value in values.items():
-        found = tables.ACCOUNTS.properties.get(name)
-        if found is None or found.is_collection or name == "ID":
-            raise ValueError(f"an account has no property {name!r} that can be set")
+        found = entity.properties.get(name)
+        if found is None or found.is_collection or name in entity.keys:
+            raise ValueError(f"{entity.name} has no property {name!r} that can be set")
         try:
-            typed[name] = pad(name, convert(found, value))
+            typed[name] = convert(found, value)
         except Refused as refused:
             raise ValueError(refused.message) from None
+        if name != "Code" or entity.path == ACCOUNTS:
+            typed[name] = pad(name, typed[name])
     return typed
 
 
-def _plain(row: Row) -> dict[str, Json]:
+def _plain(entity: EntityType, row: Row) -> dict[str, Json]:
     """A row for people: without padding, dates as ISO text of the Dutch wall clock."""
-    properties = tables.SYNC_ACCOUNTS.properties
     plain: dict[str, Json] = {}
     for name, value in row.items():
-        if value is None:
+        if value is None or name == "_made":
             continue
-        is_date = properties[name].type == "DateTime"
+        found = entity.properties.get(name)
+        is_date = found is not None and found.type == "DateTime"
         plain[name] = iso(value) if is_date else value.strip() if isinstance(value, str) else value
     return plain

@@ -11,7 +11,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from koppel.model.values import Json
-from koppel.systems.exact.sandbox.books import essence
+from koppel.systems.exact.sandbox.books import ACCOUNTS, essence
 from koppel.systems.exact.sandbox.control import control
 from koppel.systems.exact.sandbox.rest import Ask, Rest
 from koppel.systems.exact.sandbox.state import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, begin
@@ -19,7 +19,7 @@ from koppel.systems.sandbox_spi import Sandbox, World
 from koppel.systems.spi import Request, Response
 
 LONGEST_URL = 6000  # [audit §2]
-_API = re.compile(r"/api/v1/(?:(\d{1,9})/)?(.+?)/?")
+_API = re.compile(r"/api/v1/(?:(beta/)?(\d{1,9})/)?(.+?)/?")
 
 
 def make(world: World) -> Sandbox:
@@ -52,19 +52,20 @@ class ExactSandbox:
         match = _API.fullmatch(path)
         if match is None:
             return Response(404, {"content-type": "text/plain"}, b"Not found")
-        division = None if match.group(1) is None else int(match.group(1))
-        endpoint = re.sub(r"\(.*", "", match.group(2)).casefold()
+        beta, division = match.group(1) or "", None if match.group(2) is None else int(match.group(2))
+        asked = beta + match.group(3)
+        endpoint = re.sub(r"\(.*", "", asked).casefold()
         if not self.state.sign_in.admits(headers.get("authorization", ""), now):
             return self._unauthorised(division, endpoint, now)
         root = address.partition("/api/v1")[0] + "/api/v1"
-        ask = Ask(request, headers, root, match.group(2), query)
+        ask = Ask(request, headers, root, asked, query)
         if division is None:
-            return self.rest.me(ask)
+            return self.rest.outside(ask)
         limits = self.state.limits
         refused = limits.admit(division, endpoint, now)
         if refused is not None:
             return refused
-        response = self.rest.answer(replace(ask, root=f"{root}/{division}", division=division))
+        response = self.rest.answer(replace(ask, root=f"{root}/{beta}{division}", division=division))
         limits.note(division, endpoint, response.status, now)
         return Response(response.status, {**limits.headers(division, now), **response.headers}, response.body)
 
@@ -97,10 +98,16 @@ class ExactSandbox:
         }
 
     def snapshot(self) -> Json:
-        """Accounts and what was deleted, without the stamps that only say when."""
+        """All records and what was deleted, without the stamps that only say when."""
         return {
             str(number): {
-                "accounts": [essence(books.rows[id_]) for id_ in books.ids],
+                "accounts": [essence(books.accounts.rows[id_]) for id_ in books.accounts.ids],
+                "records": {
+                    path: [essence(records.rows[key]) for key in records.ids]
+                    for path, records in sorted(books.stores.items())
+                    if path != ACCOUNTS and records.ids
+                },
+                "closed": sorted(map(list, books.closed)),
                 "deleted": sorted(row["EntityKey"] for row in books.deleted),
             }
             for number, books in sorted(self.state.books.items())

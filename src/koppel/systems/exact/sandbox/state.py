@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from koppel.model.values import Json
 from koppel.systems.exact.sandbox import seed
 from koppel.systems.exact.sandbox.books import Books, Person
+from koppel.systems.exact.sandbox.desk import Desk
 from koppel.systems.exact.sandbox.limits import Limits
 from koppel.systems.exact.sandbox.rules import Rules
 from koppel.systems.exact.sandbox.signin import SignIn
@@ -48,7 +49,12 @@ class State:
     refuse: dict[str, str] = field(default_factory=dict)
     writes: list[dict[str, Json]] = field(default_factory=list)
     refusals: int = 0
+    nulled: list[dict[str, Json]] = field(default_factory=list)
     created: list[Made] = field(default_factory=list)
+
+    def desk(self, books: Books, *, by_hand: bool = False) -> Desk:
+        """The app at work in a division's books; `by_hand` a person."""
+        return Desk(books, self.staff[1 if by_hand else 0], self.now(), self.rules)
 
 
 def begin(world: World) -> State:
