@@ -128,6 +128,7 @@ class Books:
     last: dict[str, int] = field(default_factory=dict)  # what was numbered -> the highest number given
     closed: set[tuple[str, int, int]] = field(default_factory=set)
     vat_rounding: str = "line"
+    visits: tuple[int, list[tuple[str, str]]] = (-1, [])  # of which accounts -> (visit address, account), sorted
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
 
     def next_stamp(self) -> int:

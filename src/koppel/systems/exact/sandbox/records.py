@@ -23,6 +23,7 @@ class Records:
         self.rows: dict[Any, Row] = {}
         self.ids: list[Any] = []
         self.stamps: list[tuple[int, Any]] = []
+        self.version = 0  # moves when a key comes or goes
         self._equal: dict[str, dict[Any, set[Any]]] = {name: {} for name in self.indexed}
 
     def __len__(self) -> int:
@@ -51,6 +52,7 @@ class Records:
         """Store a new record with its key and Timestamp."""
         key = row[self.key]
         row.setdefault("_made", len(self.stamps))
+        self.version += 1
         self.rows[key] = row
         insort(self.ids, key)
         self.stamps.append((row["Timestamp"], key))
@@ -75,6 +77,7 @@ class Records:
 
     def drop(self, key: Any) -> Row:
         """Forget a record."""
+        self.version += 1
         row = self.rows.pop(key)
         self.ids.remove(key)
         for name in self.indexed:

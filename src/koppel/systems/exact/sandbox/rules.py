@@ -135,6 +135,15 @@ def wall(epoch: float) -> int:
     return int(local.replace(tzinfo=UTC).timestamp()) * 1000
 
 
+def wall_of(year: int, month: int, day: int) -> int:
+    """A day as Exact shows it.
+
+    >>> wall_of(1970, 1, 2)
+    86400000
+    """
+    return int(datetime(year, month, day, tzinfo=UTC).timestamp()) * 1000
+
+
 def country_name(code: str | None) -> str | None:
     """The Dutch name of a country."""
     return None if code is None else _COUNTRIES.get(code.strip(), code.strip())

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from koppel.model.values import Json
-from koppel.systems.exact.sandbox import seed
+from koppel.systems.exact.sandbox import chart, seed
 from koppel.systems.exact.sandbox.books import Books, Person
 from koppel.systems.exact.sandbox.desk import Desk
 from koppel.systems.exact.sandbox.limits import Limits
-from koppel.systems.exact.sandbox.rules import Rules
+from koppel.systems.exact.sandbox.render import iso
+from koppel.systems.exact.sandbox.rules import Rules, wall
 from koppel.systems.exact.sandbox.signin import SignIn
 from koppel.systems.sandbox_spi import World
 
@@ -18,6 +19,7 @@ DIVISIONS = ((123456, "Voorbeeld Handel B.V."), (123457, "Voorbeeld Diensten B.V
 CLIENT_ID = "5f2c9a34-8d11-4c55-9e77-2b6f0d3a1e90"
 CLIENT_SECRET = "sandbox-Q7rT"  # noqa: S105  a made-up secret of a made-up vendor
 REDIRECT_URI = "https://app.example/callback"
+_FOUNDED = 1500 * 86_400.0
 _SIGNED_IN_BEFORE = 3600.0  # long enough ago that the first refresh is allowed
 
 
@@ -64,6 +66,8 @@ def begin(world: World) -> State:
     books = {number: seed.books(world.seed, number, title, now) for number, title in DIVISIONS}
     first, second = books.values()
     first.about["Current"] = True
+    for target in books.values():
+        chart.fill(Desk(target, staff[1], now - _FOUNDED), int(iso(wall(now))[:4]))
     seed.fill(first, world.companies, staff, now)
     seed.fill_handful(second, staff, now)
     sign_in = SignIn(world.seed, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,11 +45,15 @@ class Visits:
     def find(self, id_: str) -> Row | None:
         """The account whose visit address it is."""
         accounts = self.books.accounts
-        found = next((account for visit, account in self._ids() if visit == id_), None)
-        return None if found is None else accounts.rows[found]
+        ids = self._ids()
+        place = bisect_left(ids, id_, key=lambda pair: pair[0])
+        return accounts.rows[ids[place][1]] if ids[place : place + 1] and ids[place][0] == id_ else None
 
     def _ids(self) -> list[tuple[str, str]]:
-        return sorted((visit_of(id_), id_) for id_ in self.books.accounts.ids)
+        accounts = self.books.accounts
+        if self.books.visits[0] != accounts.version:
+            self.books.visits = (accounts.version, sorted((visit_of(id_), id_) for id_ in accounts.ids))
+        return self.books.visits[1]
 
     def visit(self, account: Row) -> Row:
         """An account's visit address."""
