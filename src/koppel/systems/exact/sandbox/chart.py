@@ -127,7 +127,10 @@ def fill(desk: Desk, year_now: int) -> None:
     for code, title in (("EUR", "Euro"), ("USD", "Amerikaanse dollar")):
         desk.add("general/Currencies", {"Code": code, "Description": title})
     for number, (first, last) in enumerate(_EMPLOYEES, start=1):
-        desk.add("payroll/Employees", {"Code": str(number), "FirstName": first, "LastName": last, "FullName": f"{first} {last}"})
+        desk.add(
+            "payroll/Employees",
+            {"Code": str(number), "FirstName": first, "LastName": last, "FullName": f"{first} {last}"},
+        )
     desk.add("salesinvoice/Layouts", {"Subject": "Standaardfactuur", "Type": 1})
     _goods(desk)
 
@@ -146,7 +149,13 @@ def _vat(desk: Desk) -> None:
         accounts = {} if to_pay is None else {"GLToPay": _ledger(desk, to_pay), "GLToClaim": _ledger(desk, "1510")}
         values: Row = {"Code": code.ljust(3), "Description": title, "Type": type_, "Percentage": part, "Country": "NL "}
         row = desk.add("vat/VATCodes", values | {"VATTransactionType": use, "Charged": False} | accounts | more)
-        values = {"VATCodeID": row["ID"], "LineNumber": 1, "Percentage": part, "Type": 0, "StartDate": wall_of(2019, 1, 1)}
+        values = {
+            "VATCodeID": row["ID"],
+            "LineNumber": 1,
+            "Percentage": part,
+            "Type": 0,
+            "StartDate": wall_of(2019, 1, 1),
+        }
         desk.add("vat/VatPercentages", values)
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
 from koppel.model.values import Json
-from koppel.systems.exact.sandbox import table
+from koppel.systems.exact.sandbox import ledger, payments, table, terms
 from koppel.systems.exact.sandbox.books import ACCOUNTS, Books
+from koppel.systems.exact.sandbox.money import exact
 from koppel.systems.exact.sandbox.records import Row
 from koppel.systems.exact.sandbox.render import iso
-from koppel.systems.exact.sandbox.rules import Refused, convert, pad, wall
+from koppel.systems.exact.sandbox.rules import Refused, convert, pad, wall, wall_of
 from koppel.systems.exact.sandbox.state import State
 from koppel.systems.exact.sandbox.table import EntityType
 from koppel.systems.exact.sandbox.views import home
-from koppel.systems.exact.sandbox.writing import editable, remove
+from koppel.systems.exact.sandbox.writing import editable, enter, remove
 
 _ACCOUNT = table.entity("sync/CRM/Accounts")
 
@@ -48,6 +51,34 @@ class _Named(msgspec.Struct, forbid_unknown_fields=True):
     code: str | int | None = None
     set: dict[str, Json] = {}
     stamp: bool = True
+
+
+class _Payment(msgspec.Struct, forbid_unknown_fields=True):
+    """An invoice is paid: by its number, whole or an amount of it, today or on a day, through a bank or cash journal."""
+
+    invoice: int
+    division: int | None = None
+    amount: Decimal | None = None
+    date: dt.date | None = None
+    journal: str = "20"
+    payable: bool = False
+
+
+class _Period(msgspec.Struct, forbid_unknown_fields=True):
+    """A period to close (or `open` again), in one journal or in all."""
+
+    year: int
+    period: int
+    division: int | None = None
+    journal: str | None = None
+    open: bool = False
+
+
+class _DivisionSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """How a division's books are set up."""
+
+    division: int | None = None
+    vat_rounding: Literal["line", "document"] | None = None
 
 
 class _Move(msgspec.Struct, forbid_unknown_fields=True):
@@ -150,6 +181,45 @@ def _move(state: State, wanted: _Move) -> dict[str, Json]:
     return {name: iso(books.about[name])}
 
 
+def _pay(state: State, wanted: _Payment) -> dict[str, Json]:
+    """A person enters a payment from the bank statement: in part with an amount, otherwise what is open."""
+    desk = state.desk(_division(state, wanted.division), by_hand=True)
+    kind = terms.PAYABLE if wanted.payable else terms.RECEIVABLE
+    found = terms.open_terms(desk.books, kind, wanted.invoice)
+    if not found:
+        raise ValueError(f"nothing is open of invoice {wanted.invoice}")
+    amount = exact(found[0]["_open"] if wanted.amount is None else wanted.amount)
+    try:
+        moment = desk.today if wanted.date is None else wall_of(wanted.date.year, wanted.date.month, wanted.date.day)
+        entry = payments.received(desk, found[0], amount, moment, wanted.journal, enter)
+    except Refused as refused:
+        raise ValueError(refused.message) from None
+    return {"entry": entry["EntryID"], "number": entry["EntryNumber"], "open": found[0]["_open"]}
+
+
+def _close_period(state: State, wanted: _Period) -> dict[str, Json]:
+    """Close a period, or open it again, in one journal or in all."""
+    books = _division(state, wanted.division)
+    journals = [row["Code"] for row in books.records(ledger.JOURNALS).rows.values()]
+    if wanted.journal is not None and wanted.journal not in journals:
+        raise ValueError(f"there is no journal {wanted.journal!r}; there are {', '.join(journals)}")
+    for code in journals if wanted.journal is None else [wanted.journal]:
+        place = (code, wanted.year, wanted.period)
+        books.closed.discard(place) if wanted.open else books.closed.add(place)
+    return {"closed": [list(place) for place in sorted(books.closed)]}
+
+
+def _division_settings(state: State, wanted: _DivisionSettings) -> dict[str, Json]:
+    books = _division(state, wanted.division)
+    if wanted.vat_rounding is not None:
+        books.vat_rounding = wanted.vat_rounding
+    return {"division": books.number, "vat_rounding": books.vat_rounding}
+
+
+def _nulled(state: State, _: _Nothing) -> dict[str, Json]:
+    return {"nulled": list(state.nulled)}
+
+
 def _settings(state: State, wanted: _Settings) -> dict[str, Json]:
     given = {name: value for name in wanted.__struct_fields__ if (value := getattr(wanted, name)) is not None}
     state.rules = replace(state.rules, **{name: given.pop(name) for name in _RULES & given.keys()})
@@ -193,6 +263,10 @@ _ACTIONS: dict[str, tuple[type[msgspec.Struct], Callable[..., dict[str, Json]]]]
     "accounts": (_Named, _accounts),
     "rows": (_Named, _rows),
     "move_division": (_Move, _move),
+    "pay": (_Payment, _pay),
+    "close_period": (_Period, _close_period),
+    "division_settings": (_DivisionSettings, _division_settings),
+    "nulled": (_Nothing, _nulled),
     "settings": (_Settings, _settings),
     "writes": (_Nothing, _writes),
     "duplicates": (_Nothing, _duplicates),

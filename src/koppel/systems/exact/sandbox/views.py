@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from koppel.systems.exact.sandbox import reports, table, visits
+from koppel.systems.exact.sandbox import reports, stock, table, terms, visits
 from koppel.systems.exact.sandbox.books import DELETED_KEPT_MS, Books
 from koppel.systems.exact.sandbox.filter import Filter
 from koppel.systems.exact.sandbox.records import Records, Row
@@ -41,8 +41,16 @@ _FLAT = {
         "PurchaseOrderID",
     ),
 }
+# Streams whose rows are made of records of other resources.
+_SHOWN: dict[str, tuple[tuple[str, Callable[[Row], Row]], ...]] = {
+    "sync/Inventory/StockPositions": ((stock.PLACES, stock.position),),
+    "sync/Project/TimeCostTransactions": (
+        ("project/TimeTransactions", lambda row: {**row, "Type": 1}),
+        ("project/CostTransactions", lambda row: {**row, "Type": 2}),
+    ),
+}
 _TERMS = "sync/Cashflow/PaymentTerms"
-_TERM_KINDS = {"cashflow/Receivables": reports.RECEIVABLE, "cashflow/Payments": reports.PAYABLE}
+_TERM_KINDS = {"cashflow/Receivables": terms.RECEIVABLE, "cashflow/Payments": terms.PAYABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,8 @@ def source(entity: EntityType, books: Books, at: float, asked: Mapping[str, str]
         return Rows(lambda key, _wanted: _gone(books, key, at))
     if entity.path in _FLAT:
         return _flattened(entity, books)
+    if entity.path in _SHOWN:
+        return _merged_streams(entity, books)
     made = reports.REPORTS.get(entity.path)
     if made is not None:
         return computed(entity, lambda: made(books, at, asked))
@@ -145,6 +155,14 @@ def _flattened(entity: EntityType, books: Books) -> Rows:
     def after(key: Key, wanted: Filter | None) -> Iterator[Row]:
         low = next((part for part in key or () if isinstance(part, int)), None)
         return _woven((heads(low, wanted), bodies(low, wanted)))
+
+    return Rows(after)
+
+
+def _merged_streams(entity: EntityType, books: Books) -> Rows:
+    def after(key: Key, wanted: Filter | None) -> Iterator[Row]:
+        low = next((part for part in key or () if isinstance(part, int)), None)
+        return _woven(map(show, books.records(path).by_stamp(low, wanted)) for path, show in _SHOWN[entity.path])
 
     return Rows(after)
 

@@ -39,17 +39,24 @@ def create(state: State, desk: Desk, entity: EntityType, body: Mapping[str, Any]
     _refuse_double(desk, entity, draft.values, None)
     owner = _owner(desk, entity, draft.values)
     _drop(state, draft)
-    behaviour.adding(desk, draft)
     number = str(draft.values.get("ChamberOfCommerce") or "").strip() if entity.path == ACCOUNTS else ""
     existed = bool(number) and bool(desk.books.accounts.keys_with("ChamberOfCommerce", number))
-    row = store(desk, draft)
-    behaviour.added(desk, row)
+    row = enter(desk, draft)
     if owner is not None:
         _line_changed(desk, owner)
     key = row[desk.books.records(entity.path).key]
     _log(state, "POST", entity, desk, key, body)
     if number:
         state.created.append(Made(desk.books.number, number, key, existed))
+    return row
+
+
+def enter(desk: Desk, draft: Draft) -> Row:
+    """Let a checked record take place in the books, whoever it comes from. Raises Refused."""
+    behaviour = BEHAVIOURS.get(draft.entity.path, _PLAIN)
+    behaviour.adding(desk, draft)
+    row = store(desk, draft)
+    behaviour.added(desk, row)
     return row
 
 

@@ -90,7 +90,36 @@ class Clerk:
     def supplier(self, **values: Any) -> str:
         return self.post("crm/Accounts", **({"Name": "Leverancier B.V.", "IsSupplier": True} | values))["ID"]
 
+    def item(self, code: str = "A-100") -> str:
+        return self.code("logistics/Items", code)["ID"]
+
+    def ledger(self, code: str) -> str:
+        return self.code("financial/GLAccounts", code)["ID"]
+
+    def invoice(self, **values: Any) -> dict[str, Any]:
+        """A processed sales invoice of 60.38."""
+        lines = [{"Item": self.item(), "Quantity": 2}]
+        sent = {"OrderedBy": values.pop("OrderedBy", None) or self.customer(), "SalesInvoiceLines": lines} | values
+        made = self.post("salesinvoice/SalesInvoices", **sent)
+        self.post("salesinvoice/PrintedSalesInvoices", InvoiceID=made["InvoiceID"])
+        return self.get(f"salesinvoice/SalesInvoices(guid'{made['InvoiceID']}')")
+
+    def booked(self, entry: str) -> list[tuple[str, float]]:
+        rows = self.rows("financialtransaction/TransactionLines", filter=f"EntryID eq guid'{entry}'")
+        return sorted((row["GLAccountCode"], row["AmountDC"]) for row in rows)
+
+    def receivables(self) -> list[tuple[int, float]]:
+        return [(row["InvoiceNumber"], row["Amount"]) for row in self.rows("read/financial/ReceivablesList")]
+
 
 @pytest.fixture
 def clerk() -> Clerk:
     return Clerk()
+
+
+@pytest.fixture(scope="module")
+def reader() -> Clerk:
+    """One for all tests of a module, which must leave it as it is."""
+    made = Clerk()
+    made.control("settings", mandatory_filter=False)
+    return made

@@ -21,43 +21,42 @@ _SELECTABLE = {one.path: [name for name, found in one.properties.items() if not 
 
 
 @pytest.mark.parametrize("one", PLAIN, ids=lambda one: one.path)
-def test_every_resource_lists_and_counts_or_refuses_to(clerk, one: EntityType):
-    clerk.control("settings", mandatory_filter=False)
+def test_every_resource_lists_and_counts_or_refuses_to(reader, one: EntityType):
     query = {"$select": ",".join(_SELECTABLE[one.path][:40])} if _SELECTABLE[one.path] else {}
     if one.path == "read/sync/Sync/SyncTimestamp":
         query = {"modified": "datetime'2026-01-01T00:00:00'", "endPoint": "'Accounts'"}
-    reply = clerk.call("GET", path_of(one), query)
+    reply = reader.call("GET", path_of(one), query)
     if "GET" not in one.methods:
         assert reply.status == 405
         return
     assert reply.status == 200, reply.body
     assert "results" in json.loads(reply.body)["d"]
     if one.path != "read/sync/Sync/SyncTimestamp":
-        count = clerk.call("GET", f"{path_of(one)}/$count", "", Accept="")
+        count = reader.call("GET", f"{path_of(one)}/$count", "", Accept="")
         assert (count.status, count.headers["content-type"]) == (200, "text/plain")
         assert int(count.body) >= 0
 
 
 @pytest.mark.parametrize("one", PLAIN, ids=lambda one: one.path)
-def test_methods_that_are_not_offered_are_refused(clerk, one: EntityType):
+def test_methods_that_are_not_offered_are_refused(reader, one: EntityType):
     for method in {"GET", "POST", "PUT", "DELETE"} - set(one.methods):
-        reply = clerk.call(method, path_of(one), sent={} if method != "GET" else None)
+        reply = reader.call(method, path_of(one), sent={} if method != "GET" else None)
         assert reply.status == 405
         assert json.loads(reply.body)["error"]["message"]["value"] == f"{method} not supported"
 
 
 @pytest.mark.parametrize("one", [one for one in PLAIN if "GET" in one.methods and one.keys], ids=lambda one: one.path)
-def test_a_key_of_the_right_type_that_is_nowhere_is_404(clerk, one: EntityType):
+def test_a_key_of_the_right_type_that_is_nowhere_is_404(reader, one: EntityType):
     words = {"Guid": "guid'00000000-0000-0000-0000-000000000000'", "DateTime": "datetime'1999-01-01'", "String": "'x'"}
     parts = [words.get(one.properties[name].type, "0") for name in one.keys]
     text = parts[0] if len(parts) == 1 else ",".join(map("=".join, zip(one.keys, parts, strict=True)))
     if one.path != "read/sync/Sync/SyncTimestamp":
-        assert clerk.call("GET", f"{path_of(one)}({text})").status == 404
+        assert reader.call("GET", f"{path_of(one)}({text})").status == 404
 
 
 @pytest.mark.parametrize("service", sorted({one.service for one in PLAIN}))
-def test_metadata_tells_every_entity_type_of_a_service_with_its_types(clerk, service: str):
-    reply = clerk.call(
+def test_metadata_tells_every_entity_type_of_a_service_with_its_types(reader, service: str):
+    reply = reader.call(
         "GET", f"{service}/$metadata" if not service.startswith("beta/") else f"beta/123456/{service[5:]}/$metadata"
     )
     text = reply.body.decode()
@@ -131,24 +130,12 @@ def test_a_deletion_is_told_under_its_entity_type(clerk, path: str, values: dict
 
 
 def test_lines_are_put_in_with_their_document_and_can_be_followed(clerk):
-    asset = (
-        clerk.post(
-            "inventory/StockCounts",
-            StockCountDate="2026-09-01",
-            Warehouse=clerk.code("inventory/Warehouses", "1")["ID"],
-            StockCountLines=[
-                {"Item": clerk.code("logistics/Items", "A-100")["ID"], "QuantityNew": n} for n in range(130)
-            ],
-        )
-        if clerk.control("rows", resource="logistics/Items")["rows"]
-        else None
-    )
-    if asset is None:
-        pytest.skip("no items yet")
-    path = f"inventory/StockCounts(guid'{asset['StockCountID']}')"
-    shown = clerk.get(path, expand="StockCountLines", select="StockCountID,StockCountLines/QuantityNew")[
-        "StockCountLines"
-    ]
+    house, goods = clerk.code("inventory/Warehouses", "1")["ID"], clerk.item()
+    lines = [{"Item": goods, "QuantityNew": number} for number in range(130)]
+    made = clerk.post("inventory/StockCounts", StockCountDate="2026-09-01", Warehouse=house, StockCountLines=lines)
+    path = f"inventory/StockCounts(guid'{made['StockCountID']}')"
+    select = "StockCountID,StockCountLines/QuantityNew"
+    shown = clerk.get(path, expand="StockCountLines", select=select)["StockCountLines"]
     seen = [row["QuantityNew"] for row in shown["results"]]
     assert len(seen) == 60
     while "__next" in shown:
