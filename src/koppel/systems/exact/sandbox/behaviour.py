@@ -19,7 +19,8 @@ def _nothing(desk: Desk, *given: Any) -> None:
 class Behaviour:
     """The moments of a record's life. Those before (`adding`, `changing`, `removing`) may refuse and must not store.
 
-    `adding` may fill in the draft; `changed` also comes after a line was touched; `acts` makes the resource an action:
+    `adding` may fill in the draft; `changed` also comes after a line was touched;
+    `removed` is told which lines went along; `acts` makes the resource an action:
     nothing is stored under its path, and what it returns is the answer.
     """
 
@@ -28,4 +29,5 @@ class Behaviour:
     changing: Callable[[Desk, Row, dict[str, Any]], None] = _nothing
     changed: Callable[[Desk, Row], None] = _nothing
     removing: Callable[[Desk, Row], None] = _nothing
+    removed: Callable[[Desk, Row, list[Row]], None] = _nothing
     acts: Callable[[Desk, Draft], Row] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from koppel.systems.exact.sandbox import entries, journal_entries, payments, sales_invoices
+from koppel.systems.exact.sandbox import entries, journal_entries, payments, purchasing, sales_invoices, sales_orders
 from koppel.systems.exact.sandbox.behaviour import Behaviour
 
 BEHAVIOURS: dict[str, Behaviour] = {
@@ -16,4 +16,14 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "financialtransaction/BankEntries": payments.BANK,
     "financialtransaction/CashEntries": payments.CASH,
     "generaljournalentry/GeneralJournalEntries": journal_entries.ENTRY,
+    "salesorder/SalesOrders": sales_orders.ORDER,
+    "salesorder/SalesOrderLines": sales_orders.LINE,
+    "salesorder/GoodsDeliveries": sales_orders.DELIVERY,
+    "salesorder/GoodsDeliveryLines": sales_orders.DELIVERY_LINE,
+    "salesinvoice/InvoiceSalesOrders": sales_orders.invoicing(sales_invoices.INVOICE),
+    "purchaseorder/PurchaseOrders": purchasing.ORDER,
+    "purchaseorder/PurchaseOrderLines": purchasing.LINE,
+    "purchaseorder/GoodsReceipts": purchasing.RECEIPT,
+    "purchaseorder/GoodsReceiptLines": purchasing.RECEIPT_LINE,
+    "purchase/PurchaseInvoices": purchasing.INVOICE,
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from koppel.systems.exact.sandbox import ledger
 from koppel.systems.exact.sandbox.desk import Desk
-from koppel.systems.exact.sandbox.money import bare, cents, exact
+from koppel.systems.exact.sandbox.money import ZERO, bare, cents, exact
 from koppel.systems.exact.sandbox.records import Row
 from koppel.systems.exact.sandbox.rules import Refused, label
 
@@ -54,7 +54,7 @@ def move(
     row = place(desk, item, warehouse)
     _plan(desk, row, CurrentStock=exact(row.get("CurrentStock")) + quantity)
     goods = desk.get(ITEMS, item) or {}
-    total = sum((exact(one.get("CurrentStock")) for one in desk.having(PLACES, "Item", item)), Decimal(0))
+    total = sum((exact(one.get("CurrentStock")) for one in desk.having(PLACES, "Item", item)), ZERO)
     desk.change(ITEMS, item, {"Stock": bare(total)})
     purchased = cost is not None
     worth = cents(abs(quantity) * (exact(goods.get("CostPriceStandard")) if cost is None else cost))
@@ -77,19 +77,53 @@ def move(
     ledger.book(desk, head, [ledger.line(of_stock, worth, Quantity=bare(quantity)), ledger.line(against, -worth)])
 
 
-def expect(
-    desk: Desk, item: str, warehouse: str | None, *, coming: Decimal = Decimal(0), going: Decimal = Decimal(0)
-) -> None:
-    """More, or less, is on order: from a supplier, or by customers."""
+def replan(desk: Desk, item: str | None) -> None:
+    """Reckon anew what is on order of an item, from suppliers and by customers."""
     if not kept(desk, item):
         return
-    row = place(desk, item, warehouse)
-    _plan(
-        desk,
-        row,
-        PlannedStockIn=exact(row.get("PlannedStockIn")) + coming,
-        PlannedStockOut=exact(row.get("PlannedStockOut")) + going,
-    )
+    going = _on_order(desk, _SOLD, item)
+    coming = _on_order(desk, _BOUGHT, item)
+    for warehouse in going.keys() | coming.keys():
+        place(desk, str(item), warehouse)
+    for row in desk.having(PLACES, "Item", item):
+        planned = {
+            "PlannedStockIn": coming.get(row["Warehouse"], ZERO),
+            "PlannedStockOut": going.get(row["Warehouse"], ZERO),
+        }
+        if any(exact(row.get(name)) != value for name, value in planned.items()):
+            _plan(desk, row, **planned)
+
+
+# lines, orders, the order's key and warehouse, ordered and done quantities, the state of an order nothing follows from
+_SOLD = (
+    "salesorder/SalesOrderLines",
+    "salesorder/SalesOrders",
+    "OrderID",
+    "WarehouseID",
+    "Quantity",
+    "QuantityDelivered",
+)
+_BOUGHT = (
+    "purchaseorder/PurchaseOrderLines",
+    "purchaseorder/PurchaseOrders",
+    "PurchaseOrderID",
+    "Warehouse",
+    "Quantity",
+    "ReceivedQuantity",
+)
+_DONE = {"DeliveryStatus": {21, 45}, "ReceiptStatus": {30, 40}}
+
+
+def _on_order(desk: Desk, words: tuple[str, str, str, str, str, str], item: str | None) -> dict[str, Decimal]:
+    lines, orders, key, warehouse, wanted, done = words
+    found: dict[str, Decimal] = {}
+    for line in desk.having(lines, "Item", item):
+        order = desk.get(orders, line[key]) or {}
+        if any(order.get(name) in over for name, over in _DONE.items()):
+            continue
+        left = max(exact(line.get(wanted)) - exact(line.get(done)), ZERO)
+        found[order[warehouse]] = found.get(order[warehouse], ZERO) + left
+    return found
 
 
 def _plan(desk: Desk, row: Row, **changed: Decimal) -> None:
@@ -98,7 +132,7 @@ def _plan(desk: Desk, row: Row, **changed: Decimal) -> None:
     here, coming, going = (exact(after.get(name)) for name in ("CurrentStock", "PlannedStockIn", "PlannedStockOut"))
     values |= {
         "ProjectedStock": bare(here + coming - going),
-        "ReservedStock": bare(min(going, here) if here > 0 else Decimal(0)),
+        "ReservedStock": bare(min(going, here) if here > 0 else ZERO),
     }
     desk.change(PLACES, row["ID"], values)
 

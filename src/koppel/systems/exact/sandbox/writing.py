@@ -104,8 +104,11 @@ def erase(state: State, desk: Desk, entity: EntityType, row: Row) -> None:
     if entity.path == visits.ADDRESSES and visits.Visits(desk.books).find(row["ID"]) is not None:
         raise Refused(500, "Niet toegestaan: Bezoekadres")  # wording unverified
     owner = _owner(desk, entity, row)
-    BEHAVIOURS.get(entity.path, _PLAIN).removing(desk, row)
+    behaviour = BEHAVIOURS.get(entity.path, _PLAIN)
+    behaviour.removing(desk, row)
+    lines = _lines_in(desk, entity, row)
     remove(desk, entity, row)
+    behaviour.removed(desk, row, [line for _, line in lines])
     if owner is not None:
         _line_changed(desk, owner)
     _log(state, "DELETE", entity, desk, row[entity.key], {})
@@ -113,12 +116,15 @@ def erase(state: State, desk: Desk, entity: EntityType, row: Row) -> None:
 
 def remove(desk: Desk, entity: EntityType, row: Row) -> None:
     """Remove a record with its lines, without asking whether that is allowed."""
+    for child, line in _lines_in(desk, entity, row):
+        remove(desk, child, line)
+    desk.remove(views.home(entity), row[desk.books.records(entity.path).key])
+
+
+def _lines_in(desk: Desk, entity: EntityType, row: Row) -> list[tuple[EntityType, Row]]:
     key = row[desk.books.records(entity.path).key]
-    for child, binds in children(entity).values():
-        if child.service == entity.service:
-            for line in desk.having(child.path, binds, key):
-                remove(desk, child, line)
-    desk.remove(views.home(entity), key)
+    own = [(child, binds) for child, binds in children(entity).values() if child.service == entity.service]
+    return [(child, line) for child, binds in own for line in desk.having(child.path, binds, key)]
 
 
 def _bind(state: State, desk: Desk, draft: Draft) -> None:
