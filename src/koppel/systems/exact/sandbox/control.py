@@ -13,7 +13,7 @@ import msgspec
 
 from koppel.model.values import Json
 from koppel.systems.exact.sandbox import ledger, payments, table, terms
-from koppel.systems.exact.sandbox.books import ACCOUNTS, Books
+from koppel.systems.exact.sandbox.books import ACCOUNTS, Books, Event
 from koppel.systems.exact.sandbox.money import exact
 from koppel.systems.exact.sandbox.records import Row
 from koppel.systems.exact.sandbox.render import iso
@@ -21,6 +21,7 @@ from koppel.systems.exact.sandbox.rules import Refused, convert, pad, wall, wall
 from koppel.systems.exact.sandbox.state import State
 from koppel.systems.exact.sandbox.table import EntityType
 from koppel.systems.exact.sandbox.views import home
+from koppel.systems.exact.sandbox.webhooks import SUBSCRIPTIONS, topics_of
 from koppel.systems.exact.sandbox.writing import editable, enter, remove
 
 _ACCOUNT = table.entity("sync/CRM/Accounts")
@@ -28,6 +29,7 @@ _ACCOUNT = table.entity("sync/CRM/Accounts")
 _RULES = frozenset(
     {"read_only", "client_ids", "check_vat", "references", "drop_lines", "credit_lines", "part_payments"}
 )
+_OUTBOX = {"webhook_delay": "delay", "webhook_hosts": "hosts", "lose_webhooks": "lose"}
 _LIMITS = frozenset({"minute_limit", "day_limit", "error_limit"})
 
 
@@ -81,6 +83,23 @@ class _DivisionSettings(msgspec.Struct, forbid_unknown_fields=True):
     vat_rounding: Literal["line", "document"] | None = None
 
 
+class _Answered(msgspec.Struct, forbid_unknown_fields=True):
+    """The status a receiver gave; None for silence."""
+
+    number: int
+    status: int | None = None
+
+
+class _Forged(msgspec.Struct, forbid_unknown_fields=True):
+    """What the notification claims."""
+
+    topic: str
+    key: str
+    action: str = "Update"
+    division: int | None = None
+    genuine: bool = False
+
+
 class _Move(msgspec.Struct, forbid_unknown_fields=True):
     """The division to move; with `hr` it is linked to HR instead."""
 
@@ -111,6 +130,9 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     drop_lines: bool | None = None
     credit_lines: Literal["any", "negative", "positive"] | None = None
     part_payments: Literal["one", "split"] | None = None
+    webhook_delay: float | None = None
+    webhook_hosts: frozenset[str] | None = None
+    lose_webhooks: bool | None = None
 
 
 def control(state: State, action: str, body: dict[str, Json]) -> dict[str, Json]:
@@ -220,11 +242,49 @@ def _nulled(state: State, _: _Nothing) -> dict[str, Json]:
     return {"nulled": list(state.nulled)}
 
 
+def _webhooks(state: State, _: _Nothing) -> dict[str, Json]:
+    """What lies in the outbox, the subscriptions, and how much was sent and given up."""
+    outbox = state.outbox
+    subscriptions = [
+        {"division": books.number, "id": row["ID"], "topic": row["Topic"], "valid": row["_valid"]}
+        for books in state.books.values()
+        for row in books.records(SUBSCRIPTIONS).rows.values()
+    ]
+    waiting = [
+        {"number": one.number, "url": one.url, "body": one.body.decode(), "tries": one.tries, "due": one.due}
+        for one in sorted(outbox.waiting.values(), key=lambda one: (one.due, one.number))
+    ]
+    return {"subscriptions": subscriptions, "waiting": waiting, "sent": outbox.sent, "given_up": outbox.given_up}
+
+
+def _webhook_answered(state: State, wanted: _Answered) -> dict[str, Json]:
+    """A receiver of a test's own answered."""
+    if wanted.number not in state.outbox.waiting:
+        raise ValueError(f"no webhook {wanted.number} waits")
+    state.arrived(wanted.number, wanted.status)
+    return {}
+
+
+def _forge_webhook(state: State, wanted: _Forged) -> dict[str, Json]:
+    """A notification nobody sent: signed with another secret, unless it shall be `genuine` (a double one)."""
+    books = _division(state, wanted.division)
+    found = [
+        path for entity in table.entities().values() for topic, path in topics_of(entity.path) if topic == wanted.topic
+    ]
+    if not found:
+        raise ValueError(f"there is no topic {wanted.topic!r}")
+    event = Event(books.number, found[0], wanted.action, wanted.key, state.now())
+    secret = state.outbox.secret if wanted.genuine else "forged"
+    return {"body": state.outbox.notification(wanted.topic, found[0], event, secret).decode()}
+
+
 def _settings(state: State, wanted: _Settings) -> dict[str, Json]:
     given = {name: value for name in wanted.__struct_fields__ if (value := getattr(wanted, name)) is not None}
     state.rules = replace(state.rules, **{name: given.pop(name) for name in _RULES & given.keys()})
     if "token_limit" in given:
         state.sign_in.day_limit = given.pop("token_limit")
+    for name in _OUTBOX.keys() & given.keys():
+        setattr(state.outbox, _OUTBOX[name], given.pop(name))
     for name, value in given.items():
         setattr(state.limits if name in _LIMITS else state, name, value)
     return {}
@@ -267,6 +327,9 @@ _ACTIONS: dict[str, tuple[type[msgspec.Struct], Callable[..., dict[str, Json]]]]
     "close_period": (_Period, _close_period),
     "division_settings": (_DivisionSettings, _division_settings),
     "nulled": (_Nothing, _nulled),
+    "webhooks": (_Nothing, _webhooks),
+    "webhook_answered": (_Answered, _webhook_answered),
+    "forge_webhook": (_Forged, _forge_webhook),
     "settings": (_Settings, _settings),
     "writes": (_Nothing, _writes),
     "duplicates": (_Nothing, _duplicates),

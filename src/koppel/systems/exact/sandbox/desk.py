@@ -19,12 +19,13 @@ from koppel.systems.exact.sandbox.table import EntityType
 
 @dataclass(frozen=True)
 class Desk:
-    """Who works in which books, when, and under which rules."""
+    """Who works in which books, when, under which rules, and what a kind of record brings about (`Behaviour` by path)."""
 
     books: Books
     who: Person
     at: float
     rules: Rules = field(default_factory=Rules)
+    behaviours: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def today(self) -> int:

@@ -14,8 +14,8 @@ from koppel.model.values import Json
 from koppel.systems.exact.sandbox.books import ACCOUNTS, essence
 from koppel.systems.exact.sandbox.control import control
 from koppel.systems.exact.sandbox.rest import Ask, Rest
-from koppel.systems.exact.sandbox.state import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, begin
-from koppel.systems.sandbox_spi import Sandbox, World
+from koppel.systems.exact.sandbox.state import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, WEBHOOK_SECRET, begin
+from koppel.systems.sandbox_spi import Outgoing, Sandbox, World
 from koppel.systems.spi import Request, Response
 
 LONGEST_URL = 6000  # [audit §2]
@@ -58,6 +58,7 @@ class ExactSandbox:
         if not self.state.sign_in.admits(headers.get("authorization", ""), now):
             return self._unauthorised(division, endpoint, now)
         root = address.partition("/api/v1")[0] + "/api/v1"
+        self.state.outbox.root = root
         ask = Ask(request, headers, root, asked, query)
         if division is None:
             return self.rest.outside(ask)
@@ -85,6 +86,17 @@ class ExactSandbox:
         """Do something a person or the vendor would do. Raises ValueError for an unknown action or a bad body."""
         return control(self.state, action, body)
 
+    def outgoing(self) -> tuple[Outgoing, ...]:
+        """Webhooks that are due; each is to be sent and its answer told."""
+        return tuple(
+            Outgoing(parcel.number, Request("POST", parcel.url, _headers(parcel.body), parcel.body))
+            for parcel in self.state.outbox.due(self.state.now())
+        )
+
+    def answered(self, number: int, status: int | None) -> None:
+        """How a receiver answered; None when it did not."""
+        self.state.arrived(number, status)
+
     def contract(self, base_url: str) -> dict[str, Json]:
         """What a client needs to connect; the code is new each time and lives three minutes."""
         return {
@@ -92,6 +104,7 @@ class ExactSandbox:
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "redirect_uri": REDIRECT_URI,
+            "webhook_secret": WEBHOOK_SECRET,
             "authorization_code": self.state.sign_in.new_code(self.state.now()),
             "refresh_token": self.state.seed_refresh,
             "divisions": sorted(self.state.scope),
@@ -112,3 +125,7 @@ class ExactSandbox:
             }
             for number, books in sorted(self.state.books.items())
         }
+
+
+def _headers(body: bytes) -> dict[str, str]:
+    return {"content-type": "application/json"} if body else {"content-length": "0"}

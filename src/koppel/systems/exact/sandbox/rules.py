@@ -97,6 +97,9 @@ _COUNTRIES = {
     "US": "Verenigde Staten",
 }
 
+# Not marked by the reference, yet taken on POST. [§9 of the facts]
+_TAKEN_TOO = frozenset({("webhooks/WebhookSubscriptions", "IsInstant")})
+
 
 class Refused(Exception):
     """A request that has no effect; becomes an error envelope."""
@@ -256,7 +259,8 @@ def accept(
             if rules.client_ids == "keep" and creating:
                 draft.values[name] = convert(found, value)
             continue
-        if not (found.posts if creating else found.puts):  # whether Exact refuses or ignores it is unverified
+        taken = (found.posts if creating else found.puts) or (creating and (entity.path, name) in _TAKEN_TOO)
+        if not taken:  # whether Exact refuses or ignores it is unverified
             if rules.read_only == "refuse":
                 raise Refused(400, f"Property '{name}' is read-only.")
         elif found.is_collection:

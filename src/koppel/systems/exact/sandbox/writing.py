@@ -12,7 +12,6 @@ from typing import Any
 from koppel.model.values import Json
 from koppel.systems.exact.sandbox import reports, table, views, visits
 from koppel.systems.exact.sandbox.behaviour import Behaviour
-from koppel.systems.exact.sandbox.behaviours import BEHAVIOURS
 from koppel.systems.exact.sandbox.books import ACCOUNTS
 from koppel.systems.exact.sandbox.desk import Desk
 from koppel.systems.exact.sandbox.lines import children, owner_of
@@ -30,7 +29,7 @@ def create(state: State, desk: Desk, entity: EntityType, body: Mapping[str, Any]
     """Store a new record with its lines, or do what an action resource stands for. Raises Refused."""
     draft = accept(entity, body, creating=True, rules=desk.rules)
     _refuse_if_told(state, draft.values)
-    behaviour = BEHAVIOURS.get(entity.path, _PLAIN)
+    behaviour = desk.behaviours.get(entity.path, _PLAIN)
     _bind(state, desk, draft)
     if behaviour.acts is not None:
         row = behaviour.acts(desk, draft)
@@ -53,7 +52,7 @@ def create(state: State, desk: Desk, entity: EntityType, body: Mapping[str, Any]
 
 def enter(desk: Desk, draft: Draft) -> Row:
     """Let a checked record take place in the books, whoever it comes from. Raises Refused."""
-    behaviour = BEHAVIOURS.get(draft.entity.path, _PLAIN)
+    behaviour = desk.behaviours.get(draft.entity.path, _PLAIN)
     behaviour.adding(desk, draft)
     row = store(desk, draft)
     behaviour.added(desk, row)
@@ -87,7 +86,7 @@ def alter(state: State, desk: Desk, entity: EntityType, row: Row, body: Mapping[
     _bind(state, desk, draft)
     _refuse_double(desk, entity, draft.values, key)
     _drop(state, draft)
-    behaviour = BEHAVIOURS.get(entity.path, _PLAIN)
+    behaviour = desk.behaviours.get(entity.path, _PLAIN)
     owner = _owner(desk, entity, row)
     behaviour.changing(desk, row, draft.values)
     changed = desk.change(views.home(entity), key, draft.values)
@@ -104,7 +103,7 @@ def erase(state: State, desk: Desk, entity: EntityType, row: Row) -> None:
     if entity.path == visits.ADDRESSES and visits.Visits(desk.books).find(row["ID"]) is not None:
         raise Refused(500, "Niet toegestaan: Bezoekadres")  # wording unverified
     owner = _owner(desk, entity, row)
-    behaviour = BEHAVIOURS.get(entity.path, _PLAIN)
+    behaviour = desk.behaviours.get(entity.path, _PLAIN)
     behaviour.removing(desk, row)
     lines = _lines_in(desk, entity, row)
     remove(desk, entity, row)
@@ -168,7 +167,7 @@ def _owner(desk: Desk, entity: EntityType, values: Mapping[str, Any]) -> tuple[E
     row = desk.get(found[0].path, values[found[1]])
     if row is None:
         raise Refused(500, f"Ongeldig: {label(found[1])}")
-    behaviour = BEHAVIOURS.get(found[0].path, _PLAIN)
+    behaviour = desk.behaviours.get(found[0].path, _PLAIN)
     behaviour.changing(desk, row, {})
     return found[0], row
 
@@ -177,7 +176,7 @@ def _line_changed(desk: Desk, owner: tuple[EntityType, Row]) -> None:
     """A line was added, changed or removed: its document takes a new row version and is reckoned again."""
     entity, row = owner
     changed = desk.change(entity.path, row[entity.key], {})
-    BEHAVIOURS.get(entity.path, _PLAIN).changed(desk, changed)
+    desk.behaviours.get(entity.path, _PLAIN).changed(desk, changed)
 
 
 def _drop(state: State, draft: Draft) -> None:
