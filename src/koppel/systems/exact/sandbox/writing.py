@@ -162,7 +162,11 @@ def _is_there(desk: Desk, entity: EntityType, name: str, value: Any) -> bool:
 def _owner(desk: Desk, entity: EntityType, values: Mapping[str, Any]) -> tuple[EntityType, Row] | None:
     """The record a line stands in. Raises Refused when it is not there."""
     found = owner_of(entity)
-    if found is None or values.get(found[1]) is None:
+    if found is None:
+        return None
+    if values.get(found[1]) is None:
+        if entity.name.endswith("Lines"):  # a line without a document would be nowhere
+            raise Refused(500, f"Verplicht: {label(found[1])}")
         return None
     row = desk.get(found[0].path, values[found[1]])
     if row is None:
