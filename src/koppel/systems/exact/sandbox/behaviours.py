@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from koppel.systems.exact.sandbox import entries, journal_entries, payments, purchasing, sales_invoices, sales_orders
+from koppel.systems.exact.sandbox import (
+    counts,
+    entries,
+    hours,
+    journal_entries,
+    papers,
+    payments,
+    purchasing,
+    relations,
+    sales_invoices,
+    sales_orders,
+)
 from koppel.systems.exact.sandbox.behaviour import Behaviour
 
 BEHAVIOURS: dict[str, Behaviour] = {
@@ -26,4 +37,17 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "purchaseorder/GoodsReceipts": purchasing.RECEIPT,
     "purchaseorder/GoodsReceiptLines": purchasing.RECEIPT_LINE,
     "purchase/PurchaseInvoices": purchasing.INVOICE,
+    "salesorder/CompleteSalesOrder": sales_orders.COMPLETED,
+    "crm/Accounts": relations.ACCOUNT,
+    "crm/Contacts": relations.CONTACT,
+    "crm/BankAccounts": relations.BANK_ACCOUNT,
+    "hrm/Costcenters": relations.FIXED_CODE,
+    "hrm/Costunits": relations.FIXED_CODE,
+    "project/TimeTransactions": hours.ENTRY,
+    "project/CostTransactions": hours.ENTRY,
+    "documents/Documents": papers.DOCUMENT,
+    "inventory/StockCounts": counts.COUNT,
+    "inventory/ProcessStockCount": counts.PROCESS_COUNT,
+    "inventory/WarehouseTransfers": counts.TRANSFER,
+    "inventory/ProcessWarehouseTransfer": counts.PROCESS_TRANSFER,
 }

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from koppel.model.values import Json
+from koppel.systems.exact.sandbox import papers
 from koppel.systems.exact.sandbox.books import ACCOUNTS, essence
 from koppel.systems.exact.sandbox.control import control
 from koppel.systems.exact.sandbox.rest import Ask, Rest
@@ -49,6 +50,8 @@ class ExactSandbox:
             return self.state.sign_in.authorise(query, now)
         if path == "/api/oauth2/token" and request.method == "POST":
             return self.state.sign_in.token(request, headers, now)
+        if path == "/docs/SysAttachment.aspx" and request.method == "GET":
+            return self._file(query, headers, now)
         match = _API.fullmatch(path)
         if match is None:
             return Response(404, {"content-type": "text/plain"}, b"Not found")
@@ -69,6 +72,17 @@ class ExactSandbox:
         response = self.rest.answer(replace(ask, root=f"{root}/{beta}{division}", division=division))
         limits.note(division, endpoint, response.status, now)
         return Response(response.status, {**limits.headers(division, now), **response.headers}, response.body)
+
+    def _file(self, query: str, headers: dict[str, str], now: float) -> Response:
+        """An attached file, with the same sign-in. [chef]"""
+        if not self.state.sign_in.admits(headers.get("authorization", ""), now):
+            return self._unauthorised(None, "", now)
+        granted = [books for number, books in self.state.books.items() if number in self.state.scope]
+        found = papers.content(granted, dict(parse_qsl(query)).get("ID", "").strip("{}").lower())
+        if found is None:
+            return Response(404, {"content-type": "text/plain"}, b"Not found")
+        name = {"content-disposition": f"attachment; filename*=UTF-8''{quote(found[0])}"}
+        return Response(200, {"content-type": "application/octet-stream", **name}, found[1])
 
     def _unauthorised(self, division: int | None, endpoint: str, now: float) -> Response:
         """401 as plain text, or sometimes as a page that points to the login. [picqer #343]"""

@@ -333,6 +333,22 @@ def _invoice(desk: Desk, behaviour: Behaviour, journal: str, order: Row, parts: 
         _settle(desk, order_id)
 
 
+def _complete(desk: Desk, draft: Draft) -> Row:
+    """A person says that nothing more comes: what is left is neither delivered nor invoiced."""
+    asked = draft.values
+    row = desk.get(ORDERS, asked["OrderID"])
+    if row is None:
+        raise Refused(500, "Ongeldig: Order")
+    _changing(desk, row, {})
+    delivery = COMPLETE if asked.get("CompleteDelivery", True) else row["DeliveryStatus"]
+    invoice = COMPLETE if asked.get("CompleteInvoice", True) else row["InvoiceStatus"]
+    status = _whole([delivery, invoice])
+    shown = _states(delivery, invoice) | {"Status": status, "StatusDescription": _WORDS[status]}
+    _replan(desk, desk.change(ORDERS, row["OrderID"], shown))
+    return {**asked, "SuccessMessage": f"Order {row['OrderNumber']} is afgerond"}
+
+
+COMPLETED = Behaviour(acts=_complete)
 ORDER = Behaviour(
     adding=_adding, added=_replan, changing=_changing, changed=_changed, removing=_removing, removed=_removed
 )

@@ -160,7 +160,7 @@ def made_up_iban(number: str) -> str:
     """An account number of a bank that does not exist.
 
     >>> made_up_iban("0123456789")
-    'NL95VRBD0123456789'
+    'NL64VRBD0123456789'
     """
     spelled = "".join(str(int(character, 36)) for character in f"VRBD{number}NL00")
     return f"NL{98 - int(spelled) % 97:02d}VRBD{number}"

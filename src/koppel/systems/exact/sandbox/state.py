@@ -11,6 +11,7 @@ from koppel.systems.exact.sandbox.behaviours import BEHAVIOURS
 from koppel.systems.exact.sandbox.books import Books, Person
 from koppel.systems.exact.sandbox.desk import Desk
 from koppel.systems.exact.sandbox.limits import Limits
+from koppel.systems.exact.sandbox.papers import ATTACHMENTS, attaching
 from koppel.systems.exact.sandbox.render import iso
 from koppel.systems.exact.sandbox.rules import Rules, wall
 from koppel.systems.exact.sandbox.signin import SignIn
@@ -61,7 +62,7 @@ class State:
 
     def desk(self, books: Books, *, by_hand: bool = False) -> Desk:
         """The app at work in a division's books; `by_hand` a person."""
-        behaviours = {**BEHAVIOURS, SUBSCRIPTIONS: subscribing(self.outbox)}
+        behaviours = {**BEHAVIOURS, SUBSCRIPTIONS: subscribing(self.outbox), ATTACHMENTS: attaching(self.outbox.root)}
         return Desk(books, self.staff[1 if by_hand else 0], self.now(), self.rules, behaviours)
 
     def arrived(self, number: int, status: int | None) -> None:

@@ -46,7 +46,14 @@ def kept(desk: Desk, item: str | None) -> bool:
 
 
 def move(
-    desk: Desk, item: str, warehouse: str | None, quantity: Decimal, moment: int, *, cost: Decimal | None = None
+    desk: Desk,
+    item: str,
+    warehouse: str | None,
+    quantity: Decimal,
+    moment: int,
+    *,
+    cost: Decimal | None = None,
+    against: str | None = None,
 ) -> None:
     """Goods come in (positive) or go out, and the ledger follows at cost: sold goods, or goods not yet invoiced to us."""
     if not kept(desk, item) or not quantity:
@@ -59,7 +66,7 @@ def move(
     purchased = cost is not None
     worth = cents(abs(quantity) * (exact(goods.get("CostPriceStandard")) if cost is None else cost))
     worth = worth if quantity > 0 else -worth
-    against = ledger.account(desk, "1650") if purchased else goods.get("GLCosts") or ledger.account(desk, "7000")
+    usual = ledger.account(desk, "1650") if purchased else goods.get("GLCosts") or ledger.account(desk, "7000")
     year, period = ledger.day(moment).year, ledger.day(moment).month
     number = ledger.entry_number(desk, _JOURNAL, year)
     head = {
@@ -74,7 +81,9 @@ def move(
         "Item": item,
     }
     of_stock = goods.get("GLStock") or ledger.account(desk, "3000")
-    ledger.book(desk, head, [ledger.line(of_stock, worth, Quantity=bare(quantity)), ledger.line(against, -worth)])
+    ledger.book(
+        desk, head, [ledger.line(of_stock, worth, Quantity=bare(quantity)), ledger.line(against or usual, -worth)]
+    )
 
 
 def replan(desk: Desk, item: str | None) -> None:
