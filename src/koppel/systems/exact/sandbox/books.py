@@ -21,7 +21,16 @@ ACCOUNTS = "crm/Accounts"
 _INDEXED = (
     *("ChamberOfCommerce", "VATNumber", "Code", "Name", "Account", "Item", "Warehouse", "Document", "YourRef"),
     *("EntryID", "InvoiceID", "OrderID", "PurchaseOrderID", "QuotationID", "GoodsReceiptID", "StockCountID"),
-    *("InvoiceNumber", "EntryNumber", "OrderNumber", "TransferID", "VATCodeID", "SalesOrderLineID", "Topic"),
+    *(
+        "InvoiceNumber",
+        "EntryNumber",
+        "OrderNumber",
+        "TransferID",
+        "VATCodeID",
+        "GLAccount",
+        "SalesOrderLineID",
+        "Topic",
+    ),
 )
 DELETED_KEPT_MS = 61 * 86_400_000  # two months [Pi]
 _MOVED_START = 1_000

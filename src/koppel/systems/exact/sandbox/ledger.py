@@ -9,7 +9,7 @@ from typing import Any
 
 from koppel.systems.exact.sandbox.books import Books, guid
 from koppel.systems.exact.sandbox.desk import Desk
-from koppel.systems.exact.sandbox.money import ZERO, bare
+from koppel.systems.exact.sandbox.money import ZERO, bare, exact
 from koppel.systems.exact.sandbox.records import Row
 from koppel.systems.exact.sandbox.rules import Refused, label
 
@@ -93,5 +93,5 @@ def unbook(desk: Desk, entry_id: str) -> None:
 
 def balance(books: Books, gl_account: str) -> Decimal:
     """What a ledger account stands at."""
-    rows = books.records(LINES).rows.values()
-    return sum((Decimal(str(row["AmountDC"])) for row in rows if row.get("GLAccount") == gl_account), ZERO)
+    rows = books.records(LINES).having("GLAccount", gl_account)
+    return sum((exact(row["AmountDC"]) for row in rows), ZERO)

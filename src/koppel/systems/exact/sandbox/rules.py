@@ -98,7 +98,12 @@ _COUNTRIES = {
 }
 
 # Not marked by the reference, yet taken on POST. [§9 of the facts]
-_TAKEN_TOO = frozenset({("webhooks/WebhookSubscriptions", "IsInstant")})
+_TAKEN_TOO = frozenset(
+    {
+        ("webhooks/WebhookSubscriptions", "IsInstant"),
+        *(("vat/VatPercentages", name) for name in ("Percentage", "StartDate", "EndDate", "Type")),
+    }
+)
 
 
 class Refused(Exception):

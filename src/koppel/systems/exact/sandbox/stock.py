@@ -125,14 +125,18 @@ _DONE = {"DeliveryStatus": {21, 45}, "ReceiptStatus": {30, 40}}
 
 def _on_order(desk: Desk, words: tuple[str, str, str, str, str, str], item: str | None) -> dict[str, Decimal]:
     lines, orders, key, warehouse, wanted, done = words
-    found: dict[str, Decimal] = {}
-    for line in desk.having(lines, "Item", item):
-        order = desk.get(orders, line[key]) or {}
+    found: dict[str, float] = {}
+    records, above = desk.books.records(lines), desk.books.records(orders)
+    for line_id in records.keys_with("Item", item):
+        line = records.rows[line_id]
+        left = (line.get(wanted) or 0.0) - (line.get(done) or 0.0)
+        if left <= 0:
+            continue
+        order = above.rows.get(line[key]) or {}
         if any(order.get(name) in over for name, over in _DONE.items()):
             continue
-        left = max(exact(line.get(wanted)) - exact(line.get(done)), ZERO)
-        found[order[warehouse]] = found.get(order[warehouse], ZERO) + left
-    return found
+        found[order[warehouse]] = found.get(order[warehouse], 0.0) + left
+    return {house: exact(round(left, 6)) for house, left in found.items()}
 
 
 def _plan(desk: Desk, row: Row, **changed: Decimal) -> None:

@@ -85,15 +85,9 @@ def settle(desk: Desk, term: Row, amount: Decimal, moment: int) -> None:
 
 def open_terms(books: Books, kind: int, invoice_number: int | None = None, account: str | None = None) -> list[Row]:
     """Terms of which something is open, the oldest first."""
-    rows = books.records(TERMS).rows.values()
-    found = [
-        row
-        for row in rows
-        if row["LineType"] == kind
-        and row["_open"]
-        and invoice_number in {None, row.get("InvoiceNumber")}
-        and account in {None, row.get("Account")}
-    ]
+    records = books.records(TERMS)
+    rows = records.rows.values() if invoice_number is None else records.having("InvoiceNumber", invoice_number)
+    found = [row for row in rows if row["LineType"] == kind and row["_open"] and account in {None, row.get("Account")}]
     return sorted(found, key=lambda row: row["_hid"])
 
 
