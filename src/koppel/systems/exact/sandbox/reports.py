@@ -92,6 +92,21 @@ def _balances(books: Books, _at: float, _asked: Mapping[str, str]) -> Iterator[R
         }
 
 
+_OF_AN_ENTRY = (
+    *("EntryID", "EntryNumber", "JournalCode", "JournalDescription", "Date", "Description", "FinancialYear"),
+    *("FinancialPeriod", "Status", "Type", "Document", "Division", "Created", "Modified", "PaymentReference"),
+)
+
+
+def _transactions(books: Books, _at: float, _asked: Mapping[str, str]) -> Iterator[Row]:
+    """The entries the transaction lines belong to."""
+    seen: set[str] = set()
+    for row in books.records(ledger.LINES).rows.values():
+        if row["EntryID"] not in seen:
+            seen.add(row["EntryID"])
+            yield {name: row[name] for name in _OF_AN_ENTRY if name in row}
+
+
 def _revenue(books: Books, _at: float, asked: Mapping[str, str]) -> Iterator[Row]:
     wanted = asked.get("year")
     found: dict[tuple[int, int], Decimal] = {}
@@ -157,4 +172,5 @@ REPORTS: dict[str, Report] = {
     "read/financial/RevenueListByYear": _revenue,
     "read/logistics/StockPosition": _stock_position,
     "financial/ReportingBalance": _balances,
+    "financialtransaction/Transactions": _transactions,
 }

@@ -82,7 +82,6 @@ _FILLED_IN = frozenset(
     {
         ("salesinvoice/SalesInvoices", "Journal"),
         ("salesinvoice/SalesInvoiceLines", "GLAccount"),
-        ("purchase/PurchaseInvoices", "Journal"),
     }
 )
 _RANGES = {"Byte": (0, 255), "Int16": (-(2**15), 2**15 - 1), "Int32": (-(2**31), 2**31 - 1)}

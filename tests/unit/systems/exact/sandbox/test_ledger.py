@@ -168,3 +168,16 @@ def test_a_sales_entry_keeps_the_number_it_was_given(clerk):
     assert clerk.booked(made["EntryID"]) == [("1300", 30.19), ("1500", -5.24), ("8000", -24.95)]
     credit = clerk.post("salesentry/SalesEntries", **(sent | {"SalesEntryLines": [line | {"AmountFC": -24.95}]}))
     assert (credit["Type"], credit["AmountFC"]) == (21, -30.19)
+
+
+def test_entries_can_be_read_with_the_lines_they_are_made_of(clerk):
+    made = clerk.post(ENTRIES, **entry(clerk, ("4000", 100, {}), ("1000", -100, {})))
+    [found] = clerk.rows("financialtransaction/Transactions", expand="TransactionLines")
+    assert (found["EntryID"], found["EntryNumber"], found["JournalCode"]) == (made["EntryID"], 26900001, "90")
+    assert [line["LineNumber"] for line in found["TransactionLines"]["results"]] == [0, 1]
+
+
+def test_turnover_is_told_per_period(clerk):
+    clerk.invoice()
+    [row] = clerk.rows("read/financial/RevenueList")
+    assert (row["Year"], row["Period"], row["Amount"]) == (2026, 9, 49.9)

@@ -125,6 +125,7 @@ def test_a_credit_is_owed_to_us(clerk):
     ("changed", "says"),
     [
         ({"Type": None}, "Verplicht: Type"),
+        ({"Journal": None}, "Verplicht: Dagboek"),
         ({"Type": 9999}, "Ongeldig: Type"),
         ({"Journal": "70"}, "Ongeldig: Dagboek"),
         ({"PurchaseInvoiceLines": [{"Quantity": 1}]}, "Verplicht: Artikel"),
