@@ -22,7 +22,7 @@ from koppel.systems.exact.sandbox.state import State
 from koppel.systems.exact.sandbox.table import EntityType
 from koppel.systems.exact.sandbox.views import home
 from koppel.systems.exact.sandbox.webhooks import SUBSCRIPTIONS, topics_of
-from koppel.systems.exact.sandbox.writing import editable, enter, remove
+from koppel.systems.exact.sandbox.writing import alter, create, editable, enter, take_out
 
 _ACCOUNT = table.entity("sync/CRM/Accounts")
 
@@ -64,6 +64,15 @@ class _Payment(msgspec.Struct, forbid_unknown_fields=True):
     date: dt.date | None = None
     journal: str = "20"
     payable: bool = False
+
+
+class _Entered(msgspec.Struct, forbid_unknown_fields=True):
+    """What stands in the form, as the API takes it; of an existing record when its `id` is given."""
+
+    resource: str
+    body: dict[str, Json]
+    id: str | None = None
+    division: int | None = None
 
 
 class _Period(msgspec.Struct, forbid_unknown_fields=True):
@@ -175,7 +184,7 @@ def _delete(state: State, wanted: _Named) -> dict[str, Json]:
     desk = state.desk(_division(state, wanted.division), by_hand=True)
     entity = editable(wanted.resource)
     key = _chosen(desk.books, wanted)
-    remove(desk, entity, desk.books.records(entity.path).rows[key])
+    take_out(desk, entity, desk.books.records(entity.path).rows[key])
     return {"id": key}
 
 
@@ -217,6 +226,23 @@ def _pay(state: State, wanted: _Payment) -> dict[str, Json]:
     except Refused as refused:
         raise ValueError(refused.message) from None
     return {"entry": entry["EntryID"], "number": entry["EntryNumber"], "open": found[0]["_open"]}
+
+
+def _enter(state: State, wanted: _Entered) -> dict[str, Json]:
+    """A person enters a document, or changes one, on the screen: with everything that follows from it."""
+    desk = state.desk(_division(state, wanted.division), by_hand=True)
+    entity = table.entities().get(wanted.resource)
+    if entity is None:
+        raise ValueError(f"there is no resource {wanted.resource!r}")
+    try:
+        if wanted.id is None:
+            return _plain(entity, create(state, desk, entity, wanted.body))
+        row = desk.get(editable(wanted.resource).path, wanted.id)
+        if row is None:
+            raise ValueError(f"there is no such record of {wanted.resource} in this division")
+        return _plain(entity, alter(state, desk, entity, row, wanted.body))
+    except Refused as refused:
+        raise ValueError(refused.message) from None
 
 
 def _close_period(state: State, wanted: _Period) -> dict[str, Json]:
@@ -323,6 +349,7 @@ _ACTIONS: dict[str, tuple[type[msgspec.Struct], Callable[..., dict[str, Json]]]]
     "accounts": (_Named, _accounts),
     "rows": (_Named, _rows),
     "move_division": (_Move, _move),
+    "enter": (_Entered, _enter),
     "pay": (_Payment, _pay),
     "close_period": (_Period, _close_period),
     "division_settings": (_DivisionSettings, _division_settings),

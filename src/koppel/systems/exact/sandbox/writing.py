@@ -45,7 +45,7 @@ def create(state: State, desk: Desk, entity: EntityType, body: Mapping[str, Any]
         _line_changed(desk, owner)
     key = row[desk.books.records(entity.path).key]
     _log(state, "POST", entity, desk, key, body)
-    if number:
+    if number and desk.who == state.staff[0]:
         state.created.append(Made(desk.books.number, number, key, existed))
     return row
 
@@ -103,14 +103,18 @@ def erase(state: State, desk: Desk, entity: EntityType, row: Row) -> None:
     if entity.path == visits.ADDRESSES and visits.Visits(desk.books).find(row["ID"]) is not None:
         raise Refused(500, "Niet toegestaan: Bezoekadres")  # wording unverified
     owner = _owner(desk, entity, row)
-    behaviour = desk.behaviours.get(entity.path, _PLAIN)
-    behaviour.removing(desk, row)
-    lines = _lines_in(desk, entity, row)
-    remove(desk, entity, row)
-    behaviour.removed(desk, row, [line for _, line in lines])
+    desk.behaviours.get(entity.path, _PLAIN).removing(desk, row)
+    take_out(desk, entity, row)
     if owner is not None:
         _line_changed(desk, owner)
     _log(state, "DELETE", entity, desk, row[entity.key], {})
+
+
+def take_out(desk: Desk, entity: EntityType, row: Row) -> None:
+    """Remove a record whether that is allowed or not, and let happen what follows from it."""
+    lines = [line for _, line in _lines_in(desk, entity, row)]
+    remove(desk, entity, row)
+    desk.behaviours.get(entity.path, _PLAIN).removed(desk, row, lines)
 
 
 def remove(desk: Desk, entity: EntityType, row: Row) -> None:
@@ -207,6 +211,9 @@ def _refuse_double(desk: Desk, entity: EntityType, values: Mapping[str, Any], ke
 
 
 def _log(state: State, method: str, entity: EntityType, desk: Desk, id_: str, fields: Mapping[str, Json]) -> None:
+    """Note what the app wrote; what a person enters is no write of ours."""
+    if desk.who != state.staff[0]:
+        return
     state.writes.append(
         {
             "method": method,
