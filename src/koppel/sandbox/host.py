@@ -29,7 +29,7 @@ from koppel.model.problem import SetupError
 from koppel.model.values import Json
 from koppel.sandbox.clock import DEFAULT_START, SandboxClock
 from koppel.sandbox.seeds import make_companies
-from koppel.systems.sandbox_spi import MakeSandbox, Sandbox, SeedCompany, World
+from koppel.systems.sandbox_spi import Calling, MakeSandbox, Outgoing, Sandbox, SeedCompany, World
 from koppel.systems.spi import NoReply, Reply, Request, Response, System
 
 FaultKind = Literal["status", "lose_request", "lose_reply", "delay", "truncate"]
@@ -338,6 +338,20 @@ class SandboxHost:
         with self._lock:
             self.clock.catch_up()
             return self._sandbox(system).snapshot()
+
+    def outgoing(self) -> list[tuple[str, Outgoing]]:
+        """What the vendors send by themselves and is due by now, each with its system."""
+        with self._lock:
+            self.clock.catch_up()
+            calling = ((name, one) for name, one in self.sandboxes.items() if isinstance(one, Calling))
+            return [(name, call) for name, one in calling for call in one.outgoing()]
+
+    def answered(self, system: str, number: int, status: int | None) -> None:
+        """Tell a vendor how its call was answered; None for silence."""
+        with self._lock:
+            sandbox = self._sandbox(system)
+            if isinstance(sandbox, Calling):
+                sandbox.answered(number, status)
 
     def checksum(self, system: str | None = None) -> str:
         """Take the SHA-256 of one system's state, or of all. Raises ValueError for an unknown one."""

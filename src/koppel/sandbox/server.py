@@ -18,6 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from koppel.model.problem import SetupError
+from koppel.sandbox.courier import delivering
 from koppel.sandbox.host import SandboxHost
 from koppel.systems.spi import NoReply, Request, Response
 
@@ -144,7 +145,8 @@ def serve(host: SandboxHost, port: int = 0, ready: Callable[[str], object] | Non
     with _listening(port) as listener:
         base_url = _url(listener)
         server = _server(host, announce=lambda: ready(base_url) if ready else None)
-        server.run(sockets=[listener])
+        with delivering(host):
+            server.run(sockets=[listener])
 
 
 @contextmanager
@@ -159,7 +161,8 @@ def running(host: SandboxHost) -> Generator[str, None, None]:
             while not up.wait(0.05):
                 if not thread.is_alive():
                     raise SetupError("The sandbox server did not start.")
-            yield _url(listener)
+            with delivering(host):
+                yield _url(listener)
         finally:
             server.should_exit = True
             thread.join()

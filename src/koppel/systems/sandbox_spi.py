@@ -7,7 +7,7 @@ serves them all under one clock, counts calls and injects faults. A sandbox shar
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -97,6 +97,26 @@ class Sandbox(Protocol):
 
     def snapshot(self) -> Json:
         """All mutable business state as JSON, in a stable order: what the state checksum is taken of."""
+        ...
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A call the vendor makes by itself, such as a webhook."""
+
+    number: int
+    request: Request
+
+
+@runtime_checkable
+class Calling(Protocol):
+    """A sandbox whose vendor also calls others. It cannot send: whoever serves it fetches what is due and tells the answer."""
+
+    def outgoing(self) -> tuple[Outgoing, ...]:
+        """What is due now and not answered yet."""
+        ...
+
+    def answered(self, number: int, status: int | None) -> None:
+        """The status of the answer; None when there was none."""
         ...
 
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koppel.systems.exact.sandbox_filter import QueryError, compile_filter, parse_datetime
-from koppel.systems.exact.sandbox_tables import ACCOUNTS, SYNC_ACCOUNTS
+from koppel.systems.exact.sandbox.filter import QueryError, compile_filter, parse_datetime
+from koppel.systems.exact.sandbox.table import entity
+
+ACCOUNTS, SYNC_ACCOUNTS = entity("crm/Accounts"), entity("sync/CRM/Accounts")
 
 ID = "71b961de-9c2b-4f6e-8a5d-0f1e2d3c4b5a"
 ROW = {

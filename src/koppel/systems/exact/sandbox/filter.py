@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from koppel.systems.exact.sandbox_tables import NUMBERS, EntityType
+from koppel.systems.exact.sandbox.table import NUMBERS, EntityType
 
 Row = Mapping[str, Any]
 _DEEPEST = 50  # WCF Data Services refuses deep nesting too (its number is unverified)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
 
-from koppel.systems.exact.sandbox_rules import AMSTERDAM
+from koppel.systems.exact.sandbox.rules import AMSTERDAM
 from koppel.systems.spi import Request, Response
 
 CODE_LIFE = 180.0

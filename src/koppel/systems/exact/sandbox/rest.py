@@ -14,30 +14,29 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from koppel.model.values import Json
-from koppel.systems.exact import sandbox_tables as tables
-from koppel.systems.exact.sandbox_books import Books, Row
-from koppel.systems.exact.sandbox_filter import Filter, QueryError, is_guid, parse_datetime
-from koppel.systems.exact.sandbox_query import Listing, Query, matching, next_url, read_query, run
-from koppel.systems.exact.sandbox_render import Expansion, atom_entry, atom_feed, iso, metadata, renderer
-from koppel.systems.exact.sandbox_rules import Refused, accept, wall
-from koppel.systems.exact.sandbox_state import Made, State
-from koppel.systems.exact.sandbox_tables import EntityType
+from koppel.systems.exact.sandbox import people, table, views, writing
+from koppel.systems.exact.sandbox.books import Books
+from koppel.systems.exact.sandbox.desk import Desk
+from koppel.systems.exact.sandbox.filter import Filter, QueryError, fold, is_guid, parse_datetime
+from koppel.systems.exact.sandbox.lines import child_of, children
+from koppel.systems.exact.sandbox.query import Listing, Query, matching, next_url, read_query, run
+from koppel.systems.exact.sandbox.records import Records, Row
+from koppel.systems.exact.sandbox.render import Expansion, atom_entry, atom_feed, key_literal, metadata, renderer
+from koppel.systems.exact.sandbox.rules import Refused
+from koppel.systems.exact.sandbox.state import State
+from koppel.systems.exact.sandbox.table import EntityType
+from koppel.systems.exact.sandbox.views import Rows
 from koppel.systems.spi import Request, Response
 
 LARGEST_BODY = 10 * 1024 * 1024  # [KB-limits]
 _RESOURCE = re.compile(r"(?P<set>[\w$]+)(?:\((?P<key>[^)]*)\))?")
 _SCOPE_MESSAGE = "Forbidden - User division is not within division scope."
-_DIVISION_LISTS = frozenset({tables.SYSTEM_DIVISIONS, tables.HRM_DIVISIONS, tables.ALL_DIVISIONS})
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Adapts a function to the source a query runs over."""
-
-    rows: Callable[[Any, Filter | None], Iterable[Mapping[str, Any]]]
-
-    def after(self, key: Any, wanted: Filter | None) -> Iterable[Mapping[str, Any]]:
-        return self.rows(key, wanted)
+_DIVISION_LISTS = frozenset(
+    {"system/Divisions", "system/AllDivisions", "hrm/Divisions", "system/GetMostRecentlyUsedDivisions"}
+)
+_DELETED = "sync/Deleted"
+_SYNC_TIMESTAMP = "read/sync/Sync/SyncTimestamp"
+_WIDE = frozenset({"generaljournalentry/GeneralJournalEntries"})  # others are not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +66,18 @@ class Rest:
         """Answer a request inside a division. Never raises for bad input."""
         return self._guarded(lambda: self._route(ask, self.state.now()))
 
-    def me(self, ask: Ask) -> Response:
-        """`current/Me`: not counted and without rate headers. [KB-limits]"""
-        if ask.path != tables.ME.path:
+    def outside(self, ask: Ask) -> Response:
+        """What stands outside the divisions, `current/Me` first of all: not counted, without rate headers. [KB-limits]"""
+        path, _, key = ask.path.partition("(")
+        entity = table.at(path)
+        if entity is None or not entity.site:
             return _error(404, "Resource not found for the segment.")
-        if ask.request.method != "GET":
+        if ask.request.method not in entity.methods or ask.request.method != "GET":
             return _error(405, f"{ask.request.method} not supported")
-        user = self.state.staff[0]
-        row: Row = {
-            "UserID": user.id,
-            "FullName": user.name,
-            "UserName": "koppeling",
-            "Email": "koppeling@voorbeeld.example",
-            "CurrentDivision": next(iter(self.state.books)),
-            "DivisionCustomer": next(iter(self.state.books.values())).about["Customer"],
-            "Language": "NL-NL",
-            "LanguageCode": "nl-NL",
-            "Legislation": 1,
-            "ServerTime": iso(wall(self.state.now())),
-        }
-        return self._guarded(lambda: self._list(ask, tables.ME, _Rows(lambda _key, _wanted: (row,))))
+        rows = people.me(self.state) if entity.path == "current/Me" else people.users(self.state)
+        source = views.computed(entity, lambda: rows)
+        wanted = key.removesuffix(")") if key else None
+        return self._guarded(lambda: self._read(ask, entity, source, wanted, ""))
 
     def _guarded(self, answer: Callable[[], Response]) -> Response:
         try:
@@ -104,36 +95,41 @@ class Rest:
             navigation, ask = last, replace(ask, path=service)
             service, _, last = service.rpartition("/")
         if last == "$metadata":
-            found = [entity for entity in tables.SERVED if entity.service.casefold() == service.casefold()]
-            return Response(200, {"content-type": "application/xml"}, metadata(found)) if found else _not_found(last)
+            found = table.of_service(service)
+            if not found:
+                return _not_found(last)
+            return Response(200, {"content-type": "application/xml"}, metadata(found, table.related))
         if last == "$count":
             service, _, last = service.rpartition("/")
             navigation = "$count"
         match = _RESOURCE.fullmatch(last)
-        entity = None if match is None else _entity(f"{service}/{match.group('set')}")
-        if match is None or entity is None:
+        entity = None if match is None else table.at(f"{service}/{match.group('set')}")
+        if match is None or entity is None or entity.site:
             return _not_found(last)
-        is_division = entity in _DIVISION_LISTS
+        is_division = entity.path in _DIVISION_LISTS
         # A list of divisions does not check the division in its own address [picqer #470].
         if ask.division not in self.state.scope and not is_division:
             return _error(403, _SCOPE_MESSAGE, {"reason": "NoDivisionAccess"})
         if ask.request.method not in entity.methods:  # status unverified
             return _error(405, f"{ask.request.method} not supported")
         if is_division or ask.division is None:
-            return self._read(ask, entity, _Rows(self._divisions), match.group("key"), navigation)
+            if ask.request.method != "GET":  # nobody gives his books away here
+                return _error(403, "Forbidden")
+            return self._read(ask, entity, views.computed(entity, self._divisions), match.group("key"), navigation)
         books = self.state.books[ask.division]
         if ask.request.method != "GET":
-            return self._write(ask, books, match.group("key"), now)
-        if entity is tables.SYNC_TIMESTAMP:
-            return self._sync_timestamp(ask, books)
-        return self._read(ask, entity, _source(entity, books, now), match.group("key"), navigation)
+            return self._write(ask, entity, self.state.desk(books), match.group("key"))
+        asked = {name.casefold(): value for name, value in parse_qsl(ask.query) if not name.startswith("$")}
+        if entity.path == _SYNC_TIMESTAMP:
+            return self._sync_timestamp(ask, entity, books, asked)
+        return self._read(ask, entity, views.source(entity, books, now, asked), match.group("key"), navigation)
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def _divisions(self, _key: Any, _wanted: Filter | None) -> Iterable[Row]:
+    def _divisions(self) -> Iterable[Row]:
         return [books.about for number, books in self.state.books.items() if number in self.state.scope]
 
-    def _read(self, ask: Ask, entity: EntityType, source: _Rows, key: str | None, navigation: str) -> Response:
+    def _read(self, ask: Ask, entity: EntityType, source: Rows, key: str | None, navigation: str) -> Response:
         if key is None:
             if navigation == "$count":  # whether mandatory filtering applies here too is unverified
                 query = read_query(entity, ask.query)
@@ -156,7 +152,7 @@ class Rest:
         headers["content-type"] = "application/json;charset=utf-8"
         return Response(status, headers, msgspec.json.encode({"d": show(row)}))
 
-    def _list(self, ask: Ask, entity: EntityType, source: _Rows) -> Response:
+    def _list(self, ask: Ask, entity: EntityType, source: Rows) -> Response:
         query = read_query(entity, ask.query)
         self._demand(entity, query)
         listing = run(entity, query, source)
@@ -174,154 +170,162 @@ class Rest:
     def _demand(self, entity: EntityType, query: Query) -> None:
         """What a resource insists on before it lists: the texts of these refusals are unverified."""
         selects_all = query.names is None
-        if entity.kind in {"sync", "bulk"} and entity is not tables.DELETED and selects_all:
+        if entity.kind != "plain" and entity.path != _DELETED and selects_all:
             raise QueryError("Please add a $select statement to the query string.")
+        if entity.path in _WIDE and selects_all and query.top != 1:  # [picqer README]
+            raise QueryError("Please add a $select or a $top=1 statement to the query string.")
         used = query.wanted.properties if query.wanted is not None else frozenset[str]()
         if entity.kind == "sync":
-            allowed = {"Timestamp", "EntityType"} if entity is tables.DELETED else {"Timestamp"}  # [Pi, sync-demo]
+            allowed = {"Timestamp", "EntityType"} if entity.path == _DELETED else {"Timestamp"}  # [Pi, sync-demo]
             if not used <= allowed:
                 raise QueryError(
                     f"Filtering on '{min(used - allowed)}' is not supported; only Timestamp can be filtered."
                 )
-        has_twin = entity is tables.ACCOUNTS and self.state.mandatory_filter  # [KB-limits]
-        if has_twin and not any(entity.properties[name].filterable for name in used):
+        if not self.state.mandatory_filter or not table.has_sync_twin(entity):  # [KB-limits]
+            return
+        ticked = {name for name, found in entity.properties.items() if found.filterable}
+        if ticked and not used & ticked:  # the ticks are known of ten resources
             raise QueryError("A $filter on at least one of the filterable properties is mandatory for this endpoint.")
 
     def _expansions(self, ask: Ask, entity: EntityType, query: Query) -> dict[str, Expansion]:
-        if "BankAccounts" not in query.expand or ask.division is None:
-            return {name: lambda _row: {"results": []} for name in query.expand}
-        for name in query.nested.get("BankAccounts", ()):
-            if name not in tables.BANK_ACCOUNTS.properties:
-                raise QueryError(
-                    f"$select: No property '{name}' exists in type '{tables.BANK_ACCOUNTS.clr}' at position 0."
-                )
-        banks = self.state.books[ask.division].banks
-        show = renderer(tables.BANK_ACCOUNTS, query.nested.get("BankAccounts"), ask.root, {})
-        size = tables.BANK_ACCOUNTS.page
+        return {name: self._expansion(ask, entity, query, name) for name in query.expand}
+
+    def _expansion(self, ask: Ask, entity: EntityType, query: Query, name: str) -> Expansion:
+        child = child_of(entity, name)
+        if child is None or ask.division is None:
+            return lambda _row: {"results": []}
+        lines, binds = child
+        for word in query.nested.get(name, ()):
+            if word not in lines.properties:
+                raise QueryError(f"$select: No property '{word}' exists in type '{lines.clr}' at position 0.")
+        records = self.state.books[ask.division].records(lines.path)
+        show = renderer(lines, query.nested.get(name), ask.root, {})
+        owner = table.plain_twin(entity) or entity
 
         def expand(row: Mapping[str, Any]) -> dict[str, Any]:
-            found = banks.get(row["ID"], [])
-            shown: dict[str, Any] = {"results": [show(bank) for bank in found[:size]]}
-            if len(found) > size:  # cut, with its own nested link [picqer #546]
-                where = f"{ask.root}/{entity.path}(guid'{row['ID']}')/BankAccounts"
-                shown["__next"] = f"{where}?$skiptoken=guid'{found[size - 1]['ID']}'"
+            key = row.get(owner.key)
+            found = _in_order(records, binds, key)
+            shown: dict[str, Any] = {"results": [show(line) for line in found[: lines.page]]}
+            if len(found) > lines.page:  # cut, with its own nested link [picqer #546]
+                token = key_literal(lines, found[lines.page - 1])
+                shown["__next"] = f"{ask.root}/{owner.address}(guid'{key}')/{name}?$skiptoken={token}"
             return shown
 
-        return {"BankAccounts": expand}
+        return expand
 
     def _navigate(self, ask: Ask, entity: EntityType, row: Mapping[str, Any], navigation: str) -> Response:
         found = entity.properties.get(navigation)
-        if found is None or not found.is_collection or ask.division is None:
+        child = child_of(entity, navigation) if found is not None and found.is_collection else None
+        if found is None or child is None or ask.division is None:
             return _not_found(navigation)
-        rows = self.state.books[ask.division].banks.get(row.get("ID", ""), [])
+        lines, binds = child
+        key = row.get((table.plain_twin(entity) or entity).key)
+        rows = _in_order(self.state.books[ask.division].records(lines.path), binds, key)
 
-        def source(key: Any, _wanted: Filter | None) -> Iterable[Row]:
-            return [bank for bank in sorted(rows, key=lambda bank: bank["ID"]) if key is None or bank["ID"] > key]
+        def behind(low: tuple[Any, ...] | None, _wanted: Filter | None) -> Iterable[Row]:
+            """Lines keep their own order; a `$skiptoken` names the last one seen."""
+            seen = [line[lines.key] for line in rows]
+            return rows if not low else rows[seen.index(low[-1]) + 1 :] if low[-1] in seen else []
 
-        return self._list(replace(ask, path=f"{ask.path}/{navigation}"), tables.BANK_ACCOUNTS, _Rows(source))
+        return self._list(replace(ask, path=f"{ask.path}/{navigation}"), lines, Rows(behind))
 
-    def _sync_timestamp(self, ask: Ask, books: Books) -> Response:
+    def _sync_timestamp(self, ask: Ask, entity: EntityType, books: Books, asked: Mapping[str, str]) -> Response:
         """The row version to start a sync with at a date. [Pi, picqer #689; casing of `endPoint` unverified]"""
-        given = {name.casefold(): value for name, value in parse_qsl(ask.query)}
-        match = re.fullmatch(r"datetime'([^']*)'", given.get("modified", ""))
+        match = re.fullmatch(r"datetime'([^']*)'", asked.get("modified", ""))
         moment = parse_datetime(match.group(1)) if match else None
         if moment is None:
             raise QueryError("The parameter modified must be a datetime literal.")
-        before = [row["Timestamp"] for row in books.rows.values() if row["Modified"] < moment]
-        row: Row = {
-            "Modified": moment,
-            "API": given.get("endpoint", "").strip("'"),
-            "TimeStampAsBigInt": max(before, default=1),
-        }
-        show = renderer(tables.SYNC_TIMESTAMP, None, ask.root, {})
+        name = asked.get("endpoint", "").strip("'")
+        streams = [one for one in table.entities().values() if one.kind == "sync" and one.name == name]
+        records = books.records(views.home(streams[0])) if streams else books.accounts
+        before = [row["Timestamp"] for row in records.rows.values() if row["Modified"] < moment]
+        row: Row = {"Modified": moment, "API": name, "TimeStampAsBigInt": max(before, default=1)}
+        show = renderer(entity, None, ask.root, {})
         return _json(200, {"d": {"results": [show(row)]}})
 
     # --- writing -----------------------------------------------------------------------------------------------
 
-    def _write(self, ask: Ask, books: Books, key: str | None, now: float) -> Response:
-        method, entity = ask.request.method, tables.ACCOUNTS
-        row = None if key is None else _by_key(entity, _Rows(books.by_id), key)
+    def _write(self, ask: Ask, entity: EntityType, desk: Desk, key: str | None) -> Response:
+        method = ask.request.method
+        row = None
+        if key is not None:
+            row = _by_key(entity, views.source(entity, desk.books, desk.at, {}), key)
         if (method == "POST") != (row is None):
             return _error(405, f"{method} not supported")
         if row is not None and method == "DELETE":
-            self._refuse_if_told(row)
-            books.remove(row["ID"], who=self.state.staff[0], at=now)
-            self._log(method, books, row["ID"], {}, now)
+            writing.erase(self.state, desk, entity, row)
             return Response(204)
         _acceptable(ask)  # before anything has an effect
         body = _body(ask.request, ask.headers)
-        values = accept(entity, body, creating=row is None, rules=self.state.rules)
-        self._refuse_if_told({**(row or {}), **values})
-        self._refuse_double(books, values, row)
-        values = {name: value for name, value in values.items() if name not in self.state.silent_drop}
         wants_body = "return=representation" in ask.headers.get("prefer", "")
         query = read_query(entity, "")
         if row is not None:
-            changed = books.change(row["ID"], values, who=self.state.staff[0], at=now)
-            self._log(method, books, row["ID"], body, now)
+            changed = writing.alter(self.state, desk, entity, row, body)
             # With Prefer a 200 and the record; which status Exact sends is unverified.
             return self._one(ask, entity, changed, query, 200) if wants_body else Response(204)
-        number = (values.get("ChamberOfCommerce") or "").strip()
-        existed = bool(number) and bool(books.with_value("ChamberOfCommerce", number))
-        made = books.add(values, who=self.state.staff[0], at=now)
-        self._log(method, books, made["ID"], body, now)
-        if number:
-            self.state.created.append(Made(books.number, number, made["ID"], existed))
-        answer = self._one(ask, entity, made, query, 201)
-        where = f"{ask.root}/{entity.path}(guid'{made['ID']}')"
+        made = writing.create(self.state, desk, entity, body)
+        inside = tuple(name for name in child_names(entity) if name in body)
+        answer = self._one(ask, entity, made, replace(query, expand=inside), 201)
+        where = f"{ask.root}/{entity.address}({key_literal(entity, made)})"
         return Response(201, {**answer.headers, "location": where}, answer.body)
 
-    def _refuse_if_told(self, row: Mapping[str, Any]) -> None:
-        for name in ("ChamberOfCommerce", "Name"):
-            message = self.state.refuse.get(str(row.get(name) or ""))
-            if message is not None:
-                raise Refused(500, message)
 
-    def _refuse_double(self, books: Books, values: Mapping[str, Any], row: Mapping[str, Any] | None) -> None:
-        own = set[str]() if row is None else {row["ID"]}
-        if values.get("ID") in books.rows or (values.get("Code") and books.with_value("Code", values["Code"]) - own):
-            raise Refused(500, "Gegeven bestaat reeds.")
-
-    def _log(self, method: str, books: Books, id_: str, fields: Mapping[str, Json], now: float) -> None:
-        self.state.writes.append(
-            {"method": method, "division": books.number, "id": id_, "fields": dict(fields), "at": now}
-        )
+def child_names(entity: EntityType) -> tuple[str, ...]:
+    """The collections whose records are shown in the answer to a POST that held them (unverified)."""
+    return tuple(children(entity))
 
 
-def _entity(path: str) -> EntityType | None:
-    """The entity set of a path: the service in any case (unverified), the set exactly as it is spelled."""
-    service, _, name = path.rpartition("/")
-    for entity in tables.SERVED:
-        if entity.name == name and entity.service.casefold() == service.casefold() and entity is not tables.ME:
-            return entity
-    return None
+def _in_order(records: Records, binds: str, key: Any) -> list[Row]:
+    """The lines of a document as they are numbered."""
+    return [] if key is None else sorted(records.having(binds, key), key=lambda row: row.get("LineNumber") or 0)
 
 
-def _source(entity: EntityType, books: Books, now: float) -> _Rows:
-    sources: dict[str, Callable[[Any, Filter | None], Iterable[Mapping[str, Any]]]] = {
-        tables.ACCOUNTS.path: books.by_id,
-        tables.BULK_ACCOUNTS.path: books.by_id,
-        tables.SYNC_ACCOUNTS.path: books.by_timestamp,
-        tables.DELETED.path: books.gone(now),
-        tables.ADDRESSES.path: books.addresses,
-        tables.BANK_ACCOUNTS.path: books.bank_accounts,
-    }
-    return _Rows(sources[entity.path])
+_KEY_PART = re.compile(r"(?:(?P<name>\w+)\s*=\s*)?(?P<literal>(?:guid|datetime)?'(?:[^']|'')*'|-?\d{1,19}[Ll]?)")
 
 
-def _by_key(entity: EntityType, source: _Rows, key: str) -> Row:
+def _by_key(entity: EntityType, source: Rows, key: str) -> Row:
     """The record of a key predicate. Raises QueryError for a wrong literal and Refused (404) when there is none."""
-    type_ = entity.properties[entity.key].type
-    inner = key[5:-1] if key.startswith("guid'") and key.endswith("'") else key.rstrip("Ll")
-    if (type_ == "Guid" and not (is_guid(inner) and key != inner)) or (
-        type_ != "Guid" and re.fullmatch(r"\d{1,19}", inner) is None
-    ):
+    values = _key_values(entity, key)
+    if values is None:
         raise QueryError(f"Bad Request - Error in query syntax: '{key}'.")
-    value = inner.lower() if type_ == "Guid" else int(inner)
-    wanted = Filter(lambda row: row.get(entity.key) == value, frozenset({entity.key}), frozenset({(entity.key, value)}))
+    facts = frozenset(zip(entity.keys, values, strict=True))
+    wanted = Filter(
+        lambda row: all(fold(row.get(name)) == value for name, value in facts),
+        frozenset(entity.keys),
+        frozenset({next(fact for fact in facts if fact[0] == entity.keys[0])}),
+    )
     for row in matching(source, None, wanted):
         return dict(row)
     raise Refused(404, f"Resource not found for the segment '{entity.name}'.")
+
+
+def _key_values(entity: EntityType, text: str) -> tuple[Any, ...] | None:
+    found: dict[str, Any] = {}
+    at = 0
+    while at < len(text):
+        match = _KEY_PART.match(text, at)
+        if match is None or text[match.end() : match.end() + 1] not in {"", ","}:
+            return None
+        name = match["name"] or (entity.key if entity.keys else "")
+        known = entity.properties.get(name)
+        if known is None or name in found or (value := _key_value(known.type, match["literal"])) is None:
+            return None
+        found[name] = value
+        at = match.end() + 1
+    if found.keys() != set(entity.keys) or not found:
+        return None
+    return tuple(found[name] for name in entity.keys)
+
+
+def _key_value(type_: str, text: str) -> Any:
+    inner = text.partition("'")[2].removesuffix("'").replace("''", "'")
+    if type_ == "Guid":
+        return inner.lower() if text.startswith("guid'") and is_guid(inner) else None
+    if type_ == "DateTime":
+        return parse_datetime(inner) if text.startswith("datetime'") else None
+    if type_ in {"String", "Binary"}:
+        return fold(inner) if text.startswith("'") else None
+    return int(text.rstrip("Ll")) if re.fullmatch(r"-?\d+[Ll]?", text) else None
 
 
 def _envelope(shown: list[dict[str, Any]], query: Query, listing: Listing, following: str | None) -> Json:

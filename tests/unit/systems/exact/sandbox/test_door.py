@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from koppel.systems.exact.sandbox import ExactSandbox, make
-from koppel.systems.exact.sandbox_filter import compile_filter
-from koppel.systems.exact.sandbox_tables import ACCOUNTS
+from koppel.systems.exact.sandbox.filter import compile_filter
+from koppel.systems.exact.sandbox.table import entity
 from koppel.systems.sandbox_spi import SeedCompany, SeedPerson, World
 from koppel.systems.spi import Request, Response
 
@@ -935,8 +935,8 @@ _FILTERS = st.recursive(
 @given(text=_FILTERS)
 def test_the_index_finds_what_a_walk_finds(text: str):
     assert isinstance(_SHARED.sandbox, ExactSandbox)
-    wanted = compile_filter(ACCOUNTS, text)
-    rows = _SHARED.sandbox.state.books[123456].rows.values()
+    wanted = compile_filter(entity("crm/Accounts"), text)
+    rows = _SHARED.sandbox.state.books[123456].accounts.rows.values()
     walked = sorted(row["ID"] for row in rows if wanted.matches(row))
     found = _SHARED.get("123456/crm/Accounts", {"$filter": text, "$select": "ID"})["results"]
     assert [row["ID"] for row in found] == walked[:60]

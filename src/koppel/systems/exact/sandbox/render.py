@@ -6,12 +6,12 @@ UTC, Int64 are ints, Guids lower-case text. [KB-faq, dotnet fixtures]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from koppel.systems.exact.sandbox_tables import EntityType
+from koppel.systems.exact.sandbox.table import EntityType
 
 Row = Mapping[str, Any]
 Expansion = Callable[[Row], dict[str, Any]]
@@ -25,8 +25,9 @@ _WIRE: dict[str, Callable[[Any], str]] = {"DateTime": _date, "Int64": str}
 
 
 def key_literal(entity: EntityType, row: Row) -> str:
-    """The key as it stands between parentheses and in a `$skiptoken`: `guid'…'`, `123456`, `77L`."""
-    return literal(entity.properties[entity.key].type, row.get(entity.key))
+    """The key as it stands between parentheses: `guid'…'`, `123456`, `77L`, `Journal='70',Period=1,Year=2026`."""
+    parts = [(name, literal(entity.properties[name].type, row.get(name))) for name in entity.keys]
+    return parts[0][1] if len(parts) == 1 else ",".join(f"{name}={text}" for name, text in parts)
 
 
 def literal(type_: str, value: Any) -> str:
@@ -66,7 +67,7 @@ def renderer(
             plain.append((name, None))
         else:
             plain.append((name, found.default))
-    address = f"{root}/{entity.path}"
+    address = f"{root}/{entity.address}"
 
     def show(row: Row) -> dict[str, Any]:
         uri = f"{address}({key_literal(entity, row)})"
@@ -107,7 +108,7 @@ def _entry(entity: EntityType, names: tuple[str, ...] | None, root: str, row: Ro
             continue
         text = iso(value) if found.type == "DateTime" else str(value).lower() if isinstance(value, bool) else str(value)
         cells.append(f"<d:{name}{type_}>{escape(text)}</d:{name}>")
-    uri = escape(f"{root}/{entity.path}({key_literal(entity, row)})")
+    uri = escape(f"{root}/{entity.address}({key_literal(entity, row)})")
     inner = f'<id>{uri}</id><category term="{entity.clr}" /><content type="application/xml">'
     return f"{inner}<m:properties>{''.join(cells)}</m:properties></content>"
 
@@ -123,30 +124,42 @@ def atom_feed(
     """A page as an Atom feed."""
     entries = "".join(f"<entry>{_entry(entity, names, root, row)}</entry>" for row in rows)
     link = f'<link rel="next" href={quoteattr(following)} />' if following else ""
-    title = f'<title type="text">{entity.name}</title><id>{escape(root)}/{entity.path}</id>'
+    title = f'<title type="text">{entity.name}</title><id>{escape(root)}/{entity.address}</id>'
     return _ATOM.format(tag="feed", inner=title + entries + link).encode()
 
 
-def metadata(entities: list[EntityType]) -> bytes:
-    """The EDMX document of one service. [KB-odata]"""
-    types: list[str] = []
-    sets: list[str] = []
+def metadata(entities: Sequence[EntityType], related: Callable[[EntityType, str], EntityType | None]) -> bytes:
+    """The EDMX document of one service: its entity types, their properties and what they are related to. [KB-odata]"""
+    space = entities[0].clr.rpartition(".")[0]
+    types, links, sets = [], [], []
     for entity in entities:
         name = entity.clr.rpartition(".")[2]
-        cells = "".join(
-            f'<Property Name="{found.name}" Type="Edm.{found.type}" Nullable="{str(found.name != entity.key).lower()}" />'
-            for found in entity.properties.values()
-            if not found.is_collection
-        )
-        types.append(f'<EntityType Name="{name}"><Key><PropertyRef Name="{entity.key}" /></Key>{cells}</EntityType>')
+        keys = "".join(f'<PropertyRef Name="{key}" />' for key in entity.keys)
+        cells: list[str] = []
+        for found in entity.properties.values():
+            if not found.is_collection:
+                nullable = str(found.name not in entity.keys).lower()
+                cells.append(f'<Property Name="{found.name}" Type="Edm.{found.type}" Nullable="{nullable}" />')
+            elif (other := related(entity, found.name)) is not None:
+                link = f"{name}_{found.name}"
+                cells.append(
+                    f'<NavigationProperty Name="{found.name}" Relationship="{space}.{link}" FromRole="{name}"'
+                    f' ToRole="{found.name}" />'
+                )
+                links.append(
+                    f'<Association Name="{link}"><End Role="{name}" Type="{entity.clr}" Multiplicity="*" />'
+                    f'<End Role="{found.name}" Type="{other.clr}" Multiplicity="*" /></Association>'
+                )
+        key = f"<Key>{keys}</Key>" if keys else ""
+        types.append(f'<EntityType Name="{name}">{key}{"".join(cells)}</EntityType>')
         sets.append(f'<EntitySet Name="{entity.name}" EntityType="{entity.clr}" />')
-    space = entities[0].clr.rpartition(".")[0]
     return (
         '<?xml version="1.0" encoding="utf-8" standalone="yes"?>\n'
         '<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx">'
         '<edmx:DataServices xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"'
         ' m:DataServiceVersion="2.0">'
         f'<Schema Namespace="{space}" xmlns="http://schemas.microsoft.com/ado/2008/09/edm">'
-        f'{"".join(types)}<EntityContainer Name="Container" m:IsDefaultEntityContainer="true">{"".join(sets)}'
+        f"{''.join(types)}{''.join(links)}"
+        f'<EntityContainer Name="Container" m:IsDefaultEntityContainer="true">{"".join(sets)}'
         "</EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"
     ).encode()

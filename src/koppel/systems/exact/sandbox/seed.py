@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import random
 
-from koppel.systems.exact.sandbox_books import Books, Person, Row, guid
-from koppel.systems.exact.sandbox_rules import LENGTHS, country_name, wall
+from koppel.systems.exact.sandbox.books import ACCOUNTS, Books, Person, guid
+from koppel.systems.exact.sandbox.desk import Desk
+from koppel.systems.exact.sandbox.records import Row
+from koppel.systems.exact.sandbox.rules import LENGTHS, country_name, wall
 from koppel.systems.sandbox_spi import SeedCompany
 
 _DAY = 86_400.0
@@ -68,11 +70,12 @@ def fill(target: Books, companies: tuple[SeedCompany, ...], staff: tuple[Person,
         for number in range(3 if company.in_erp == "thrice" else 1):
             values = _typed(company, number, rng)
             made = now - rng.randrange(30, 1500) * _DAY
-            row = target.add(values, who=rng.choice(staff[1:]), at=made)
+            desk = Desk(target, rng.choice(staff[1:]), made)
+            row = desk.add(ACCOUNTS, values)
             if rng.random() < 0.4:
                 row["Modified"] = wall(min(now, made + rng.randrange(1, 30) * _DAY))
             if rng.random() < 0.2:
-                _give_bank_account(target, row, rng)
+                _give_bank_account(desk, row, rng)
 
 
 def fill_handful(target: Books, staff: tuple[Person, ...], now: float) -> None:
@@ -81,7 +84,7 @@ def fill_handful(target: Books, staff: tuple[Person, ...], now: float) -> None:
         values: Row = {"Name": name, "AddressLine1": street, "Postcode": postcode, "City": city, "Status": "C"}
         if kvk is not None:
             values["ChamberOfCommerce"] = kvk
-        target.add(values, who=staff[1], at=now - (400 - number) * _DAY)
+        Desk(target, staff[1], now - (400 - number) * _DAY).add(ACCOUNTS, values)
 
 
 def _typed(company: SeedCompany, number: int, rng: random.Random) -> Row:
@@ -145,23 +148,19 @@ def _spelled(company: SeedCompany, rng: random.Random) -> str:
     return company.name.upper() if luck < 0.8 else company.name
 
 
-def _give_bank_account(target: Books, row: Row, rng: random.Random) -> None:
+def _give_bank_account(desk: Desk, row: Row, rng: random.Random) -> None:
     """A made-up account at a bank that does not exist, with a check that holds."""
     number = f"{rng.randrange(10**10):010d}"
+    iban = made_up_iban(number)
+    values = {"Account": row["ID"], "BankAccount": iban, "IBAN": iban, "BICCode": "VRBDNL2X", "Main": True, "Type": "A"}
+    desk.add("crm/BankAccounts", {"ID": guid(row["ID"], "bank"), **values})
+
+
+def made_up_iban(number: str) -> str:
+    """An account number of a bank that does not exist.
+
+    >>> made_up_iban("0123456789")
+    'NL64VRBD0123456789'
+    """
     spelled = "".join(str(int(character, 36)) for character in f"VRBD{number}NL00")
-    iban = f"NL{98 - int(spelled) % 97:02d}VRBD{number}"
-    target.banks[row["ID"]] = [
-        {
-            "ID": guid(row["ID"], "bank"),
-            "Account": row["ID"],
-            "AccountName": row["Name"],
-            "BankAccount": iban,
-            "IBAN": iban,
-            "BICCode": "VRBDNL2X",
-            "Main": True,
-            "Type": "A",
-            "Division": row["Division"],
-            "Created": row["Created"],
-            "Modified": row["Modified"],
-        }
-    ]
+    return f"NL{98 - int(spelled) % 97:02d}VRBD{number}"

@@ -9,9 +9,9 @@ from functools import cmp_to_key
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote
 
-from koppel.systems.exact.sandbox_filter import Filter, QueryError, compile_filter, fold, parse_datetime
-from koppel.systems.exact.sandbox_render import literal
-from koppel.systems.exact.sandbox_tables import EntityType
+from koppel.systems.exact.sandbox.filter import Filter, QueryError, compile_filter, fold, parse_datetime
+from koppel.systems.exact.sandbox.render import literal
+from koppel.systems.exact.sandbox.table import EntityType
 
 Row = Mapping[str, Any]
 _KNOWN = frozenset(
@@ -22,7 +22,7 @@ _KNOWN = frozenset(
 class Source(Protocol):
     """Rows of one entity set, in the order of its key."""
 
-    def after(self, key: Any, wanted: Filter | None) -> Iterable[Row]:
+    def after(self, key: tuple[Any, ...] | None, wanted: Filter | None) -> Iterable[Row]:
         """Rows whose key lies after `key` (None = all), in key order; those an index rules out may be left out."""
         ...
 
@@ -190,7 +190,7 @@ def _compare(a: Any, b: Any) -> int:
 def _ordering(
     entity: EntityType, order: tuple[tuple[str, bool], ...]
 ) -> Callable[[tuple[Any, ...], tuple[Any, ...]], int]:
-    signs = [-1 if descending else 1 for _, descending in order] + [1]
+    signs = [-1 if descending else 1 for _, descending in order] + [1] * len(entity.keys)
 
     def compare(a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
         for x, y, sign in zip(a, b, signs, strict=False):
@@ -201,7 +201,7 @@ def _ordering(
     return compare
 
 
-def matching(source: Source, key: Any, wanted: Filter | None) -> Iterator[Row]:
+def matching(source: Source, key: tuple[Any, ...] | None, wanted: Filter | None) -> Iterator[Row]:
     """Rows after `key` that the filter lets through, in key order."""
     rows = source.after(key, wanted)
     return iter(rows) if wanted is None else (row for row in rows if wanted.matches(row))
@@ -210,7 +210,7 @@ def matching(source: Source, key: Any, wanted: Filter | None) -> Iterator[Row]:
 def run(entity: EntityType, query: Query, source: Source) -> Listing:
     """Answer a list request."""
     total = sum(1 for _ in matching(source, None, query.wanted)) if query.count else None
-    names = (*(name for name, _ in query.order), entity.key)
+    names = (*(name for name, _ in query.order), *entity.keys)
     if query.token is not None:
         _check_token(entity, names, query.token)
 
@@ -225,7 +225,7 @@ def run(entity: EntityType, query: Query, source: Source) -> Listing:
         if (token := query.token) is not None:
             rows = (row for row in rows if compare(position(row), token) > 0)
     else:
-        rows = matching(source, query.token[-1] if query.token else None, query.wanted)
+        rows = matching(source, query.token, query.wanted)
     for _ in range(query.skip if query.token is None else 0):
         if next(rows, None) is None:
             break
