@@ -7,10 +7,10 @@ own, so that a misreading cannot hide in both.
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 METHODS = {"G": "GET", "P": "POST", "U": "PUT", "D": "DELETE"}
 _WORD = re.compile(r"(?P<name>[\w.]+):(?P<many>\*?)(?P<type>[\w.]+)(?P<marks>[!+=?~]*)")
@@ -50,7 +50,7 @@ class VendorResource:
 @cache
 def resources() -> dict[str, VendorResource]:
     """Every resource by its path, in the vendor's spelling."""
-    text = (files("koppel.systems.exact") / "vendor_table.txt").read_text(encoding="utf-8")
+    text = (pkgutil.get_data("koppel.systems.exact", "vendor_table.txt") or b"").decode()
     blocks = (block for block in text.split("\n\n") if not block.startswith("#"))
     return {found.path: found for found in map(_resource, blocks)}
 
