@@ -97,7 +97,7 @@ def test_a_flow_that_was_edited_since_its_last_run_is_compared_by_its_new_rules(
     plant(desk, 60, every=1000)
     summary, found = compared(desk)
     assert (summary.same, found) == (60, [])
-    desk.rule(scope=PLANTED.scope.__class__(left=(PLANTED.scope.left[0].__class__(field="employees", is_=0),)))
+    desk.edit_flow(scope=PLANTED.scope.__class__(left=(PLANTED.scope.left[0].__class__(field="employees", is_=0),)))
     _, found = compared(desk)
     assert Counter((f.kind, f.verdict) for f in found) == {("orphan", "person"): 60}
 
@@ -105,7 +105,7 @@ def test_a_flow_that_was_edited_since_its_last_run_is_compared_by_its_new_rules(
 def test_both_sides_are_read_whole_before_they_are_compared() -> None:
     desk = PairDesk()
     for number in range(1, 13):
-        desk.both(number)
+        desk.both(company(number))
     desk.sync()
     desk.sync()
     desk.hide("till", "5")
@@ -114,4 +114,4 @@ def test_both_sides_are_read_whole_before_they_are_compared() -> None:
     desk.do(reconcile.read_whole(desk.ports, desk.flow, Options()))
     summary, found = compared(desk)
     assert [short(f)[:4] for f in found] == [("orphan", "person", "5", "5")]
-    assert summary.reconciled_at == desk.now
+    assert summary.reconciled_at == desk.clock.at

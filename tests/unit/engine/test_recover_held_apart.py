@@ -10,14 +10,14 @@ from koppel.model.values import Ref
 from koppel.store import due, streams, subjects, work
 from koppel.store.due import Due
 from koppel.store.sql import Db
-from koppel.testing.toy_desk import ToyDesk
+from koppel.testing.pair_desk import PairDesk
 
 NUMBER = "42100001"
 
 
-def in_doubt(*, lost: str) -> tuple[ToyDesk, str, str]:
+def in_doubt(*, lost: str) -> tuple[PairDesk, str, str]:
     """A pair that a person took apart; then somebody says that the left one is to be made over there, and the answer is lost."""
-    desk = ToyDesk()
+    desk = PairDesk()
     left, right = desk.add_both(title="Bakker", nr=NUMBER)
     desk.sync()
     one, two = Ref.parse(f"left:customers:{left}"), Ref.parse(f"right:shops:{right}")
@@ -26,23 +26,23 @@ def in_doubt(*, lost: str) -> tuple[ToyDesk, str, str]:
     desk.sync()
     desk.answer("create")
     if lost == "on the way there":
-        desk.lose_before = 1
+        desk.wire.lose_before = 1
     else:
-        desk.lose_after = 1
+        desk.wire.lose_after = 1
     desk.sync()
     desk.later()
     desk.sync()
     return desk, left, right
 
 
-def answered(db: Db, desk: ToyDesk, value: str) -> None:
+def answered(db: Db, desk: PairDesk, value: str) -> None:
     """A person who looked says what became of it."""
     (item,) = [item for item in work.listed(db, "parked") if item.code == "in_doubt"]
     work.answer(db, item.id, value, by="mieke", at=desk.clock.now())
     due.add(db, item.flow, [Due(item.side, item.native, "asked")], at=desk.clock.now())
 
 
-def partners(desk: ToyDesk, left: str) -> set[str]:
+def partners(desk: PairDesk, left: str) -> set[str]:
     mine, theirs = (desk.store.run(streams.ensure, *end) for end in (("left", "customers"), ("right", "shops")))
     member = desk.store.run(subjects.of_records, mine.id, [left]).get(left)
     found = desk.store.run(subjects.of_subjects, theirs.id, {member.subject}) if member else {}

@@ -41,7 +41,7 @@ def see(desk: PairDesk, side: str, *invoices: Invoice | tuple[str, None]) -> Non
         else Seen(f"{side} {one.number}", Record(one), "invoice", keys=one.match_keys())
         for one in invoices
     ]
-    desk.store.run(observations.take_in, stream, seen, at=desk.now)
+    desk.store.run(observations.take_in, stream, seen, at=desk.clock.at)
 
 
 def told(desk: PairDesk) -> engine.Totals:

@@ -10,14 +10,14 @@ from koppel.mapping.flow import FieldRule, Match
 from koppel.model.problem import Problem
 from koppel.store import work
 from koppel.sync.retry import MAX_TRIES
-from koppel.testing.toy_desk import ToyDesk
+from koppel.testing.pair_desk import PairDesk, pair_flow
 
 NAME, KVK, EMAIL = FieldRule("name"), FieldRule("kvk"), FieldRule("email", "ask")
 ROW = {"title": "Bakkerij Jansen", "nr": "42100001"}
 
 
-def asked() -> ToyDesk:
-    desk = ToyDesk(NAME, KVK, EMAIL)
+def asked() -> PairDesk:
+    desk = PairDesk(pair_flow(NAME, KVK, EMAIL))
     desk.add_both(**ROW, mail="samen@firm.example")
     desk.settle()
     desk.ledger.edit("1", {"mail": "links@firm.example"})
@@ -27,8 +27,8 @@ def asked() -> ToyDesk:
     return desk
 
 
-def refused() -> ToyDesk:
-    desk = ToyDesk()
+def refused() -> PairDesk:
+    desk = PairDesk()
     desk.ledger.add(ROW | {"title": "nee: deze niet"})
     desk.sync()
     return desk
@@ -82,7 +82,7 @@ def test_what_is_refused_is_tried_again_by_itself_later_each_time():
 
 
 def test_of_many_refusals_only_a_few_are_tried_at_once_unless_a_person_says_so():
-    desk = ToyDesk()
+    desk = PairDesk()
     for number in range(12):
         desk.ledger.add({"title": f"nee: {number}", "nr": f"421000{number:02}"})
     desk.sync()
@@ -149,7 +149,7 @@ def test_a_mapping_that_changes_is_tried_at_once():
 
 
 def test_what_was_never_sent_has_no_tries_and_no_time():
-    desk = ToyDesk()
+    desk = PairDesk()
     desk.ledger.add({"nr": "42100001"})
     for _ in range(3):
         desk.ledger.edit("1", {"web": f"www.{_}.example"})
@@ -159,7 +159,7 @@ def test_what_was_never_sent_has_no_tries_and_no_time():
 
 
 def test_a_look_up_that_waits_for_its_time_is_no_try_and_keeps_its_time():
-    desk = ToyDesk()
+    desk = PairDesk()
     frame = make_frame(desk.ports, desk.flow)
     said = {"side": "left", "native": "1", "field": "", "run": 1}
 
@@ -209,7 +209,7 @@ def test_an_answer_holds_when_something_else_of_the_record_changed():
 def test_an_answer_that_is_half_carried_out_still_holds():
     desk = asked()
     desk.answer({"value": "derde@firm.example"})
-    desk.lose_before = 1
+    desk.wire.lose_before = 1
     desk.sync()
     desk.later(600)
     desk.settle()
@@ -218,7 +218,7 @@ def test_an_answer_that_is_half_carried_out_still_holds():
 
 
 def test_a_new_record_is_not_made_when_one_that_carries_the_key_turned_up_since():
-    desk = ToyDesk(match=Match(keys=("kvk",), shared_key="ask"))
+    desk = PairDesk(pair_flow(match=Match(keys=("kvk",), shared_key="ask")))
     desk.ledger.add(ROW)
     desk.till.add(ROW)
     desk.till.add(ROW)
@@ -231,7 +231,7 @@ def test_a_new_record_is_not_made_when_one_that_carries_the_key_turned_up_since(
 
 
 def test_what_is_to_be_archived_is_not_when_it_was_changed_since():
-    desk = ToyDesk(missing_left="ask")
+    desk = PairDesk(pair_flow(missing_left="ask"))
     desk.add_both(**ROW)
     desk.settle()
     desk.ledger.delete("1")
