@@ -18,6 +18,7 @@ from koppel.engine.flow import Options, Result, apply_plan, plan_flow, sync_flow
 from koppel.engine.plan import Plan
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
+from koppel.engine.undo import plan_undo
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, RunRules
 from koppel.model.can import Field
 from koppel.model.values import Json
@@ -27,7 +28,7 @@ from koppel.store.store import Store, in_memory
 from koppel.store.vault import Vault
 from koppel.systems.spi import NoReply, Request, Response
 from koppel.testing import toys
-from koppel.testing.killing import Killing
+from koppel.testing.killing import ANYWHERE, Killing
 from koppel.testing.toy_servers import LedgerServer, Row, Server, TillServer
 
 T = TypeVar("T")
@@ -143,9 +144,10 @@ class PairDesk:
     ) -> None:
         self.flow, self.pace = flow or pair_flow(), pace
         self.clock = Clock()
-        paged = {} if page is None else {"page": page}
-        self.ledger = LedgerServer(now=self.clock.now, **paged)
-        self.till = TillServer(now=self.clock.now, apikey=APIKEY, allowance=1_000_000, **paged)
+        self.ledger = LedgerServer(now=self.clock.now)
+        self.till = TillServer(now=self.clock.now, apikey=APIKEY, allowance=1_000_000)
+        if page is not None:
+            self.ledger.page = self.till.page = page
         self.wire = Wire(self.ledger, self.till)
         self.store = store or in_memory(Vault(bytes(range(32))))
         self.connections = {
@@ -230,7 +232,40 @@ class PairDesk:
         """A stored plan."""
         return self.do(apply_plan(self.ports, self.flow, plan, Options(**options)))
 
+    def apply_killed(self, plan: Plan, passing: int) -> bool:
+        """A stored plan, killed at the n-th point it passes; False when it ended before. The next run is another process."""
+        job = apply_plan(self.ports, self.flow, plan, Options())
+        if not self.killing.run(job, at=ANYWHERE, passing=passing):
+            return False
+        self.ports = self.new_ports(f"{self.ports.worker}'")
+        self.later(QUARTER)
+        return True
+
+    def plan_undo(self, run: int, *, wait: float | None = None, **options: Any) -> Plan:
+        """What taking a run back would do, after a while: as long as between two runs unless told."""
+        self.later(self.pace if wait is None else wait)
+        return self.do(plan_undo(self.ports, self.flow, run, Options(**options)))
+
+    def undo(self, run: int) -> Result:
+        """A run taken back."""
+        return self.apply(self.plan_undo(run))
+
     # --- what there is ---
+
+    def shown(self) -> dict[str, dict[str, Row]]:
+        """Every field that can change of every record in use."""
+        return {
+            server.name: {
+                native: {word: value for word, value in row.items() if word in toys.PATH}
+                for native, row in server.rows.items()
+                if not row.get("archived")
+            }
+            for server in (self.ledger, self.till)
+        }
+
+    def writes(self) -> int:
+        """How often either was written to."""
+        return self.ledger.writes + self.till.writes
 
     def asks(self) -> list[work.Item]:
         """Open questions."""

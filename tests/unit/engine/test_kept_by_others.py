@@ -15,7 +15,7 @@ from koppel.store.sql import Db
 from koppel.sync.base import Base
 from koppel.sync.steps import Step
 
-from .two_sides import TwoSides
+from .two_way import two_sides
 
 LEFT, RIGHT = "17", "42"
 
@@ -27,15 +27,15 @@ def members(db: Db, stream: int, subject: str) -> list[str]:
 def parted(third: str, *, keeps: str, noted: bool = True) -> tuple[bool, bool]:
     """Unlink a pair of which another flow keeps the left or the right in step with a third system's record of that id.
     Whether the left and the right are still members."""
-    sides = TwoSides()
+    sides = two_sides()
     frame = make_frame(sides.ports, sides.flow)
 
     def arrange_and_part(db: Db) -> tuple[bool, bool]:
         left, right = frame.streams["left"].id, frame.streams["right"].id
         other = streams.ensure(db, "third", "things").id
-        subject = subjects.create(db, at=sides.at)
+        subject = subjects.create(db, at=sides.clock.at)
         for stream, native in ((left, LEFT), (right, RIGHT), (other, third)):
-            subjects.join(db, subject, stream, native, role="main", why="test", at=sides.at)
+            subjects.join(db, subject, stream, native, role="main", why="test", at=sides.clock.at)
         ours: Any = LEFT if keeps == "left" else RIGHT
         flows.move(db, "theirs", Position("1", {}, 0, 0))
         if noted:
@@ -43,7 +43,7 @@ def parted(third: str, *, keeps: str, noted: bool = True) -> tuple[bool, bool]:
         flows.save_bases(db, "theirs", [StoredBase(ours, third, subject, Base(), "", "", 0)])
         flows.save_bases(db, "pair", [StoredBase(LEFT, RIGHT, subject, Base(), "", "", 0)])
         step = Step("unlink", "right", LEFT, RIGHT, because={"": "test"})
-        settle.settle_quietly(db, frame, Hand(1, "test", sides.at), step)
+        settle.settle_quietly(db, frame, Hand(1, "test", sides.clock.at), step)
         return bool(members(db, left, subject)), bool(members(db, right, subject))
 
     return sides.store.run(arrange_and_part)

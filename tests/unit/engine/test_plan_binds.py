@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from .two_sides import TwoSides
+from koppel.testing.pair_desk import PairDesk
+
+from .two_way import bakery, two_sides
 
 
-def edited_both_ways(sides: TwoSides) -> list[tuple[str, str]]:
+def edited_both_ways(sides: PairDesk) -> list[tuple[str, str]]:
     """Three pairs changed on the left, three on the right; a plan will write to both sides."""
-    pairs = [sides.both(f"4210000{n}") for n in range(1, 7)]
-    sides.settled()
+    pairs = [sides.both(bakery(f"4210000{n}")) for n in range(1, 7)]
+    sides.settle()
     for left, _ in pairs[:3]:
         sides.ledger.edit(left, {"title": "Slager"})
     for _, right in pairs[3:]:
@@ -22,7 +24,7 @@ def edited_both_ways(sides: TwoSides) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("edited", range(6))
 def test_an_edit_of_the_record_written_to_refuses_exactly_its_step(edited: int) -> None:
-    sides = TwoSides()
+    sides = two_sides()
     pairs = edited_both_ways(sides)
     plan = sides.plan()
     assert plan.counts["update"] == 6
@@ -44,7 +46,7 @@ def test_an_edit_of_the_record_written_to_refuses_exactly_its_step(edited: int) 
 
 @pytest.mark.parametrize("edited", range(6))
 def test_an_edit_of_the_record_it_comes_from_refuses_exactly_its_step(edited: int) -> None:
-    sides = TwoSides()
+    sides = two_sides()
     pairs = edited_both_ways(sides)
     plan = sides.plan()
     left, right = pairs[edited]
@@ -66,7 +68,7 @@ def test_an_edit_of_the_record_it_comes_from_refuses_exactly_its_step(edited: in
 
 
 def test_an_edit_of_another_field_refuses_nothing() -> None:
-    sides = TwoSides()
+    sides = two_sides()
     pairs = edited_both_ways(sides)
     plan = sides.plan()
     for _, right in pairs[:3]:

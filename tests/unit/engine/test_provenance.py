@@ -39,7 +39,7 @@ def test_a_created_value_comes_from_the_record_as_it_was_seen_by_the_rule_of_its
 
 def test_every_field_of_every_base_has_its_entry_also_what_was_agreed_without_a_write():
     desk = PairDesk(pair_flow(*FIELDS))
-    desk.add_both(**ROW)
+    desk.both(ROW)
     desk.settle()
     base = base_of(desk)
     assert base.left.keys() == {"name", "kvk", "phone", "email"} == base.prov.keys()
@@ -52,7 +52,7 @@ def test_every_field_of_every_base_has_its_entry_also_what_was_agreed_without_a_
 
 def test_an_update_tells_which_version_it_took_the_value_from():
     desk = PairDesk(pair_flow(*FIELDS))
-    desk.add_both(**ROW)
+    desk.both(ROW)
     desk.settle()
     desk.ledger.edit("1", {"title": "Bakkerij De Korenaar"})
     desk.sync()
@@ -63,7 +63,7 @@ def test_an_update_tells_which_version_it_took_the_value_from():
 
 def test_what_both_sides_changed_to_the_same_is_told_once():
     desk = PairDesk(pair_flow(*FIELDS))
-    desk.add_both(**ROW)
+    desk.both(ROW)
     desk.settle()
     before = len(desk.trail())
     desk.ledger.edit("1", {"tel": "0205550000"})
@@ -75,7 +75,7 @@ def test_what_both_sides_changed_to_the_same_is_told_once():
 
 def test_a_person_who_decided_is_named_with_the_question():
     desk = PairDesk(pair_flow(*FIELDS))
-    desk.add_both(**ROW, left_mail="a@firm.example", right_mail="b@firm.example")
+    desk.both(ROW, left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.sync()
     item = desk.answer("left", field="email")
     desk.settle()
@@ -87,7 +87,7 @@ def test_a_person_who_decided_is_named_with_the_question():
 
 def test_a_third_value_is_from_the_person_not_from_a_record():
     desk = PairDesk(pair_flow(*FIELDS))
-    desk.add_both(**ROW, left_mail="a@firm.example", right_mail="b@firm.example")
+    desk.both(ROW, left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.sync()
     item = desk.answer({"value": "c@firm.example"}, field="email")
     desk.settle()
@@ -97,7 +97,7 @@ def test_a_third_value_is_from_the_person_not_from_a_record():
 
 def test_what_a_person_left_different_names_who_and_both_spellings():
     desk = PairDesk(pair_flow(*FIELDS))
-    desk.add_both(**ROW, left_mail="a@firm.example", right_mail="b@firm.example")
+    desk.both(ROW, left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.sync()
     desk.answer("leave", field="email")
     desk.settle()

@@ -10,7 +10,7 @@ import pytest
 from koppel.engine import reconcile
 from koppel.engine.one_pass import Options
 from koppel.sync.compare import Finding
-from koppel.testing.pair_desk import PairDesk
+from koppel.testing.pair_desk import FLOW, QUARTER, PairDesk, company
 from koppel.testing.planted import PERSON, PLANTED, plant
 
 
@@ -103,7 +103,7 @@ def test_a_flow_that_was_edited_since_its_last_run_is_compared_by_its_new_rules(
 
 
 def test_both_sides_are_read_whole_before_they_are_compared() -> None:
-    desk = PairDesk()
+    desk = PairDesk(FLOW, page=50, pace=QUARTER)
     for number in range(1, 13):
         desk.both(company(number))
     desk.sync()

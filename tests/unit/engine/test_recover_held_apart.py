@@ -18,7 +18,7 @@ NUMBER = "42100001"
 def in_doubt(*, lost: str) -> tuple[PairDesk, str, str]:
     """A pair that a person took apart; then somebody says that the left one is to be made over there, and the answer is lost."""
     desk = PairDesk()
-    left, right = desk.add_both(title="Bakker", nr=NUMBER)
+    left, right = desk.both({"title": "Bakker", "nr": NUMBER})
     desk.sync()
     one, two = Ref.parse(f"left:customers:{left}"), Ref.parse(f"right:shops:{right}")
     desk.store.run(lambda db: identity.unlink(db, [desk.flow], By("mieke", desk.clock.now()), one, two))

@@ -12,8 +12,9 @@ import pytest
 from koppel.engine import flow as engine
 from koppel.engine.flow import Options, Result
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, RunRules
+from koppel.testing.pair_desk import QUARTER, PairDesk
 
-from .two_sides import TwoSides
+from .two_way import bakery, two_sides
 
 NUMBER = "42100001"
 ALONG = Flow(
@@ -24,8 +25,8 @@ ALONG = Flow(
 FACING = msgspec.structs.replace(ALONG, left=Endpoint("right", "shops"), right=Endpoint("left", "customers"))
 
 
-def run_other(sides: TwoSides, flow: Flow) -> Result:
-    sides.later()
+def run_other(sides: PairDesk, flow: Flow) -> Result:
+    sides.later(QUARTER)
     return asyncio.run(engine.sync_flow(sides.ports, flow, Options()))
 
 
@@ -34,14 +35,14 @@ def did(result: Result) -> dict[str, int]:
     return {kind: result.counts[kind] for kind in kinds if result.counts[kind]}
 
 
-def take(sides: TwoSides, native: str) -> None:
+def take(sides: PairDesk, native: str) -> None:
     asyncio.run(engine.take(sides.ports, sides.flow, [native]))
 
 
 @pytest.mark.parametrize("flow", [ALONG, FACING], ids=["the same way", "facing"])
 def test_what_an_undo_took_apart_is_linked_by_no_other_flow(flow: Flow) -> None:
-    sides = TwoSides()
-    sides.both(NUMBER)
+    sides = two_sides()
+    sides.both(bakery(NUMBER))
     sides.undo(sides.sync().run)
     assert did(run_other(sides, flow)) == {}
     assert sides.sync().counts["link"] == 0
@@ -50,7 +51,7 @@ def test_what_an_undo_took_apart_is_linked_by_no_other_flow(flow: Flow) -> None:
 @pytest.mark.parametrize("flow", [ALONG, FACING], ids=["the same way", "facing"])
 @pytest.mark.parametrize("numbered", [True, False], ids=["with a number", "without any key"])
 def test_what_an_undo_archived_is_made_again_by_no_other_flow(flow: Flow, numbered: bool) -> None:
-    sides = TwoSides()
+    sides = two_sides()
     sides.ledger.add({"title": "Bakker"} | ({"nr": NUMBER} if numbered else {}))
     sides.undo(sides.sync().run)
     made = len(sides.till.created)
@@ -60,9 +61,9 @@ def test_what_an_undo_archived_is_made_again_by_no_other_flow(flow: Flow, number
 
 @pytest.mark.parametrize("flow", [ALONG, FACING], ids=["the same way", "facing"])
 def test_who_was_left_alone_after_a_deletion_is_made_again_by_no_other_flow(flow: Flow) -> None:
-    sides = TwoSides(missing_right="unlink")
-    _, right = sides.both(NUMBER)
-    sides.settled()
+    sides = two_sides(missing_right="unlink")
+    _, right = sides.both(bakery(NUMBER))
+    sides.settle()
     sides.till.delete(right)
     assert sides.sync().counts["unlink"] == 1
     assert did(run_other(sides, flow)) == {}
@@ -70,20 +71,20 @@ def test_who_was_left_alone_after_a_deletion_is_made_again_by_no_other_flow(flow
 
 
 def test_a_match_question_answered_with_skip_is_not_asked_again_by_another_flow() -> None:
-    sides = TwoSides()
-    sides.both(NUMBER)
+    sides = two_sides()
+    sides.both(bakery(NUMBER))
     sides.ledger.add({"title": "Bakker ook", "nr": NUMBER})
     sides.sync()
     while sides.asks():
         sides.answer("skip")
-    sides.settled()
+    sides.settle()
     assert did(run_other(sides, ALONG)) == {}
 
 
 def test_taken_in_anew_it_takes_part_in_every_flow_again() -> None:
-    sides = TwoSides()
-    left, _ = sides.both(NUMBER)
-    sides.settled(rounds=1)
+    sides = two_sides()
+    left, _ = sides.both(bakery(NUMBER))
+    sides.settle(1)
     sides.undo(1)
     assert did(run_other(sides, ALONG)) == {}
     take(sides, left)
@@ -91,8 +92,8 @@ def test_taken_in_anew_it_takes_part_in_every_flow_again() -> None:
 
 
 def test_another_flow_between_other_streams_is_none_of_its_business() -> None:
-    sides = TwoSides()
-    sides.both(NUMBER)
+    sides = two_sides()
+    sides.both(bakery(NUMBER))
     sides.undo(sides.sync().run)
     third: Any = sides.connections["right"]
     sides.connections["third"] = replace(third, name="third")
@@ -106,9 +107,9 @@ def test_another_flow_between_other_streams_is_none_of_its_business() -> None:
 @pytest.mark.parametrize("flow", [None, ALONG, FACING], ids=["its own flow", "another flow", "a flow facing it"])
 def test_what_was_archived_because_its_counterpart_went_is_not_made_again_over_there(flow: Flow | None) -> None:
     """Ledger goes on listing what is out of use, and edits of it."""
-    sides = TwoSides(missing_right="archive")
-    left, right = sides.both(NUMBER)
-    sides.settled()
+    sides = two_sides(missing_right="archive")
+    left, right = sides.both(bakery(NUMBER))
+    sides.settle()
     sides.till.delete(right)
     assert sides.sync().counts["archive"] == 1
     sides.ledger.edit(left, {"tel": "0205559999"})
@@ -118,9 +119,9 @@ def test_what_was_archived_because_its_counterpart_went_is_not_made_again_over_t
 
 
 def test_what_was_archived_can_be_taken_in_anew() -> None:
-    sides = TwoSides(missing_right="archive")
-    left, right = sides.both(NUMBER)
-    sides.settled()
+    sides = two_sides(missing_right="archive")
+    left, right = sides.both(bakery(NUMBER))
+    sides.settle()
     sides.till.delete(right)
     sides.sync()
     take(sides, left)
@@ -128,13 +129,13 @@ def test_what_was_archived_can_be_taken_in_anew() -> None:
 
 
 def test_a_deletion_is_answered_by_every_flow_also_where_two_systems_use_the_same_ids() -> None:
-    sides = TwoSides(missing_left="archive")
-    left, right = sides.both(NUMBER)
+    sides = two_sides(missing_left="archive")
+    left, right = sides.both(bakery(NUMBER))
     third: Any = sides.connections["right"]
     sides.connections["third"] = replace(third, name="third")  # the same ids there, as numbered records have
     ends = {"left": Endpoint("third", "shops"), "right": Endpoint("left", "customers")}
     first = msgspec.structs.replace(ALONG, **ends, missing_left="ask", missing_right="archive")
-    sides.settled()
+    sides.settle()
     run_other(sides, first)
     assert left == right
     sides.ledger.delete(left)

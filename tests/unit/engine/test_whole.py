@@ -15,7 +15,7 @@ from koppel.mapping.flow import Brakes, RunRules
 from koppel.store import observations, reconciled, streams
 from koppel.systems.spi import Resource
 from koppel.testing import toys
-from koppel.testing.pair_desk import FLOW, PairDesk, company
+from koppel.testing.pair_desk import FLOW, QUARTER, PairDesk, company
 
 WEEK = 7 * 86_400.0
 
@@ -26,7 +26,7 @@ def weekly(**given: Any) -> Any:
 
 
 def desk_of(count: int, flow: Any = None, *, page: int = 50) -> PairDesk:
-    desk = PairDesk(flow=flow or weekly(), page=page)
+    desk = PairDesk(flow or weekly(), page=page, pace=QUARTER)
     for number in range(1, count + 1):
         desk.both(company(number))
     assert desk.sync().state == "done"

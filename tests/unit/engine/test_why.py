@@ -134,7 +134,7 @@ def _braked(rnd: Random) -> PairDesk:
 
 def _asked(rnd: Random) -> PairDesk:
     desk = PairDesk(pair_flow(NAME, KVK, FieldRule("email", "ask")))
-    desk.add_both(**row(rnd), left_mail="a@firm.example", right_mail="b@firm.example")
+    desk.both(row(rnd), left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.settle()
     return desk
 
@@ -487,7 +487,7 @@ def _written(rnd: Random) -> PairDesk:
 
 def _by_person(rnd: Random) -> PairDesk:
     desk = PairDesk(pair_flow(NAME, KVK, FieldRule("email", "ask")))
-    desk.add_both(**row(rnd), left_mail="a@firm.example", right_mail="b@firm.example")
+    desk.both(row(rnd), left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.settle()
     desk.answer("leave")
     desk.settle()

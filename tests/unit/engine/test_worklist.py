@@ -18,7 +18,7 @@ ROW = {"title": "Bakkerij Jansen", "nr": "42100001"}
 
 def asked() -> PairDesk:
     desk = PairDesk(pair_flow(NAME, KVK, EMAIL))
-    desk.add_both(**ROW, mail="samen@firm.example")
+    desk.both(ROW | {"mail": "samen@firm.example"})
     desk.settle()
     desk.ledger.edit("1", {"mail": "links@firm.example"})
     desk.later(10)
@@ -232,7 +232,7 @@ def test_a_new_record_is_not_made_when_one_that_carries_the_key_turned_up_since(
 
 def test_what_is_to_be_archived_is_not_when_it_was_changed_since():
     desk = PairDesk(pair_flow(missing_left="ask"))
-    desk.add_both(**ROW)
+    desk.both(ROW)
     desk.settle()
     desk.ledger.delete("1")
     desk.settle()
