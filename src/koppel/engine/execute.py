@@ -13,13 +13,14 @@ from functools import partial
 import msgspec
 from sqlalchemy.exc import IntegrityError
 
-from koppel.engine import known, once, settle
+from koppel.engine import anchors, known, once, pairs, settle
 from koppel.engine.fetch import look_up
 from koppel.engine.frame import Frame
+from koppel.engine.hand import Hand
 from koppel.engine.plan import Planned, path
 from koppel.engine.ports import Ports
+from koppel.engine.quiet import settle_quietly
 from koppel.engine.send import Sender, gather_limited
-from koppel.engine.settle import Hand
 from koppel.mapping.flow import SideName
 from koppel.model.problem import Problem, RetryLater
 from koppel.store import intents, leases
@@ -170,7 +171,7 @@ def _still_ours(db: Db, fence: Fence | None, ops: tuple[str, ...], now: float) -
 
 def _settle_quiet(db: Db, frame: Frame, hand: Hand, part: Sequence[Planned], outcome: Outcome) -> None:
     for planned in part:
-        if settle.settle_quietly(db, frame, hand, planned.step):
+        if settle_quietly(db, frame, hand, planned.step):
             outcome.done[planned.step.kind] += 1
 
 
@@ -206,9 +207,9 @@ def _turn(
         ready = outcome.ready(planned)
         if ready is None:
             continue  # what it needs was not done: the rest is decided anew, by ordinary merge
-        made = planned.id in elsewhere or settle.made_meanwhile(db, frame, ready.step)
-        if made or not settle.paired(db, frame, ready.step):
-            settle.look_again(db, frame, hand, ready.step)
+        made = planned.id in elsewhere or pairs.made_meanwhile(db, frame, ready.step)
+        if made or not pairs.paired(db, frame, ready.step):
+            anchors.look_again(db, frame, hand, ready.step)
             outcome.stale += 1
             continue
         try:
@@ -216,7 +217,7 @@ def _turn(
                 settle.open_operations(db, frame, hand, [ready])
             opened.append(ready)
         except IntegrityError:
-            settle.look_again(db, frame, hand, ready.step)
+            anchors.look_again(db, frame, hand, ready.step)
             outcome.stale += 1
     return opened
 

@@ -15,21 +15,25 @@ import msgspec
 from koppel.engine import execute as executor
 from koppel.engine import leasing, undo, undone, whole
 from koppel.engine import plan as plans
+from koppel.engine.anchors import anchor_of, anchor_side
+from koppel.engine.bases import keep_stamps
 from koppel.engine.execute import Fence, Outcome
 from koppel.engine.frame import Frame, refresh
+from koppel.engine.hand import Hand
+from koppel.engine.looked_at import settle_views
 from koppel.engine.one_pass import PLAIN, Options, Pass
+from koppel.engine.pairs import paired
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
 from koppel.engine.privacy import refuse_left_out
 from koppel.engine.reading import let_go_of
 from koppel.engine.recover import Recovered, recover
 from koppel.engine.references import Wanted
-from koppel.engine.settle import Hand, anchor_of, anchor_side, keep_stamps, settle_views
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import KoppelError, RetryLater, UsageError
 from koppel.model.values import Json
-from koppel.store import due, flows, intents, runs, standing, subjects
+from koppel.store import due, flows, intents, runs, standing
 from koppel.store.due import Due
 from koppel.store.flows import Position
 from koppel.store.sql import Db
@@ -454,9 +458,7 @@ def _was_done(db: Db, frame: Frame, planned: Planned) -> bool:
             for op in planned.operations
         )
     if planned.step.kind == "link" and planned.step.left and planned.step.right:
-        mine = subjects.of_records(db, frame.streams["left"].id, [planned.step.left]).get(planned.step.left)
-        theirs = subjects.of_records(db, frame.streams["right"].id, [planned.step.right]).get(planned.step.right)
-        return mine is not None and theirs is not None and mine.subject == theirs.subject
+        return paired(db, frame, planned.step)
     if planned.step.kind in ("ask", "park"):  # answered, retried or mended since
         about = {"f": frame.flow.id, "s": anchor_side(planned.step), "n": anchor_of(planned.step)}
         return bool(db.scalar("select count(*) from work where flow = :f and side = :s and native = :n", **about))

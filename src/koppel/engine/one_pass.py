@@ -13,6 +13,7 @@ import msgspec
 
 from koppel.engine import caching, enrich, grouping, proposals, quota, references, takeover, undone, whole
 from koppel.engine import plan as plans
+from koppel.engine.anchors import anchor_of, anchor_side
 from koppel.engine.answers import asked_anew
 from koppel.engine.fetch import fetch, follow_signals, look_up
 from koppel.engine.frame import Frame, Loader, make_frame, read_since, refresh, taking_part
@@ -23,7 +24,6 @@ from koppel.engine.privacy import spare
 from koppel.engine.reading import keep_as_looks, read_bare, with_values
 from koppel.engine.references import Natives
 from koppel.engine.send import Sender
-from koppel.engine.settle import anchor_of, anchor_side
 from koppel.mapping.digest import rule_texts
 from koppel.mapping.flow import Flow, SideName, other
 from koppel.mapping.transforms import TRANSFORMS, Transform

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 import msgspec
 
 from koppel.engine import settle
+from koppel.engine.anchors import anchor_of, anchor_side
 from koppel.engine.fetch import look_up
 from koppel.engine.frame import Frame, seen_of, sides_of
+from koppel.engine.hand import Hand
 from koppel.engine.plan import Planned, as_json
 from koppel.engine.ports import Ports
+from koppel.engine.quiet import settle_quietly
 from koppel.engine.send import Sender
-from koppel.engine.settle import Hand, anchor_of, anchor_side
 from koppel.mapping.flow import SideName
 from koppel.model.problem import Problem
 from koppel.model.values import Json
@@ -204,7 +206,7 @@ def _drop(db: Db, frame: Frame, hand: Hand, intent: Intent, step: Step, result: 
     result.dropped += 1
     run = undoes(step)
     for question in refused(run, step, "its answer was lost, and it does not show that it was done") if run else ():
-        settle.settle_quietly(db, frame, hand, question)
+        settle_quietly(db, frame, hand, question)
 
 
 def _moved(db: Db, frame: Frame, planned: Planned, trace: Landed, at: float) -> bool:

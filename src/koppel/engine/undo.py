@@ -11,13 +11,16 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from koppel.engine import plan as plans
+from koppel.engine.anchors import anchor_of, anchor_side
 from koppel.engine.fetch import look_up
 from koppel.engine.frame import Frame, refresh
+from koppel.engine.hand import Hand
 from koppel.engine.one_pass import Options, Pass
+from koppel.engine.pairs import paired
 from koppel.engine.plan import Plan, Planned
 from koppel.engine.ports import Ports
+from koppel.engine.quiet import settle_quietly
 from koppel.engine.reading import read_bare
-from koppel.engine.settle import Hand, anchor_of, anchor_side, paired, settle_quietly
 from koppel.engine.undone import Done, Standings, done_by
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from koppel.engine.frame import Frame, seen_of, sides_of
-from koppel.engine.settle import joinable, subject_of
+from koppel.engine.pairs import joinable, subject_of
 from koppel.mapping.flow import SideName, other
 from koppel.model.values import Json, Ref
 from koppel.store import flows, intents, subjects, trail, work

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from koppel.engine import settle
 from koppel.engine.frame import make_frame
-from koppel.engine.settle import Hand
+from koppel.engine.hand import Hand
+from koppel.engine.quiet import settle_quietly
 from koppel.store import flows, standing, streams, subjects
 from koppel.store.flows import Position, StoredBase
 from koppel.store.sql import Db
@@ -43,7 +43,7 @@ def parted(third: str, *, keeps: str, noted: bool = True) -> tuple[bool, bool]:
         flows.save_bases(db, "theirs", [StoredBase(ours, third, subject, Base(), "", "", 0)])
         flows.save_bases(db, "pair", [StoredBase(LEFT, RIGHT, subject, Base(), "", "", 0)])
         step = Step("unlink", "right", LEFT, RIGHT, because={"": "test"})
-        settle.settle_quietly(db, frame, Hand(1, "test", sides.clock.at), step)
+        settle_quietly(db, frame, Hand(1, "test", sides.clock.at), step)
         return bool(members(db, left, subject)), bool(members(db, right, subject))
 
     return sides.store.run(arrange_and_part)

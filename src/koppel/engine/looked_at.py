@@ -1,0 +1,116 @@
+"""The end of a pass: what was looked at is due no more, and work items whose cause is gone are closed.
+
+Store functions: they take a `Db`; the caller decides which of them share a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from koppel.engine import bases, references
+from koppel.engine.anchors import anchor_of, anchor_side, item_field
+from koppel.engine.frame import Frame
+from koppel.engine.hand import Hand
+from koppel.mapping.flow import SideName, other
+from koppel.store import apart, due, flows, work
+from koppel.store.due import Due
+from koppel.store.sql import Db
+from koppel.sync.base import Written
+from koppel.sync.decide import NONE
+from koppel.sync.steps import Step, View
+from koppel.sync.undo import CODES
+
+
+def settle_views(
+    db: Db,
+    frame: Frame,
+    hand: Hand,
+    views: Sequence[View],
+    steps: Sequence[Step],
+    *,
+    waiting: dict[SideName, set[str]],
+    looked: dict[SideName, list[str]] | None = None,
+    upto: float | None = None,
+) -> None:
+    """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way
+    or they were asked for again after `upto`; work items whose cause is gone are closed."""
+    references.remember(db, frame.references, views)
+    still = {(anchor_side(s), anchor_of(s), item_field(s)) for s in steps if s.kind in ("ask", "park")} | frame.held
+    bases.keep_stamps(db, frame, views)
+    again, frame.again = frame.again, []
+    unsettled = {(entry.side, entry.native) for entry, not_before in again if not_before is None}
+    outside = {
+        (view.anchor, view.own.native)
+        for view in views
+        if view.own.excluded or any(linked.side.excluded for linked in view.linked)
+    }
+    sides: tuple[SideName, SideName] = ("left", "right")
+    for side in sides:
+        natives = [view.own.native for view in views if view.anchor == side]
+        # a record named on one side may have been looked at from the other
+        over_with = dict.fromkeys([*natives, *(looked[side] if looked else ())])
+        asked = due.among(db, frame.flow.id, side, over_with)
+        due.done(db, frame.flow.id, side, [native for native in over_with if native not in waiting[side]], upto=upto)
+        if side == "left":
+            _still_on_their_way(db, frame, hand, asked)
+        held = [Due(side, native, "waiting") for native in natives if native in waiting[side]]
+        due.add(db, frame.flow.id, held, at=hand.at)
+        items = work.about(db, frame.flow.id, side, natives)
+        refused_now = [i for i in items if i.list == "parked" and i.run == hand.run and i.op]  # by this very run
+        refused = {i.native for i in refused_now}
+        over: list[int] = []
+        for item in items:
+            if item.native in waiting[side] or item.code == "in_doubt" or item.code.startswith(CODES):
+                continue
+            if item.state == "answered":
+                undone = item.native in refused or (side, item.native) in unsettled
+                keep = undone or _stands(item, outside=(side, item.native) in outside)
+            else:
+                keep = (side, item.native, item.field) in still or item in refused_now
+            if not keep:
+                over.append(item.id)
+                _after_proposal(db, frame, hand, item)
+        work.close(db, over, by=hand.actor, at=hand.at)
+    for entry, not_before in again:
+        due.add(db, frame.flow.id, [entry], at=hand.at, not_before=not_before)
+
+
+def _after_proposal(db: Db, frame: Frame, hand: Hand, item: work.Item) -> None:
+    """A question about weak evidence is over: what was declined is not proposed again, and what it held up gets its own turn."""
+    if item.code != "proposed":
+        return
+    near: SideName = "left" if item.side == "left" else "right"
+    offered = [str(choice["answer"]) for choice in item.body.get("choices", []) if "score" in choice]
+    if item.answer in (NONE, "create"):
+        record_, far = (frame.streams[near].id, item.native), frame.streams[other(near)].id
+        by = item.closed_by or hand.actor
+        apart.hold(
+            db, [(record_, (far, native)) for native in offered], at=hand.at, by=by, why="said not to be the same"
+        )
+    due.add(db, frame.flow.id, [Due(other(near), native, "asked") for native in offered], at=hand.at)
+
+
+def _still_on_their_way(db: Db, frame: Frame, hand: Hand, lefts: Sequence[str]) -> None:
+    """Values written and not yet seen are read back at their time, also when the record was looked at before it."""
+    lags = {side: resource.can.settles_after + 1.0 for side, resource in frame.resources.items()}
+    for (left, _), stored in flows.bases_of(db, frame.flow.id, left=lefts).items():
+        on_their_way: tuple[tuple[SideName, dict[str, Written]], ...] = (
+            ("left", stored.base.written_left),
+            ("right", stored.base.written_right),
+        )
+        # By the instant at which reading that side began: what was decided on may be as old as that.
+        later = [
+            shows_by
+            for side, written in on_their_way
+            for w in written.values()
+            if (shows_by := w.at + lags[side]) > min(hand.at, frame.policy.visible.read(side))
+        ]
+        if later:
+            due.add(db, frame.flow.id, [Due("left", left, "read back")], at=hand.at, not_before=max(later))
+
+
+def _stands(item: work.Item, *, outside: bool) -> bool:
+    """Whether a decision goes on counting after it was carried out: left out for good, or left alone while out of scope."""
+    if item.field == "":
+        return item.answer == "skip"
+    return item.answer == "leave" and item.field.rpartition(" ")[2] == "scope" and outside

@@ -1,0 +1,115 @@
+"""Steps that write to nobody: agreeing, linking, taking apart, asking, parking.
+
+Store functions: they take a `Db`; the caller decides which of them share a transaction.
+"""
+
+from __future__ import annotations
+
+from koppel.engine import anchors, bases, entries, pairs, worklist
+from koppel.engine.anchors import anchor_of, anchor_side, halves, item_field
+from koppel.engine.frame import Frame
+from koppel.engine.hand import Hand
+from koppel.engine.plan import as_json
+from koppel.mapping.flow import SideName, other
+from koppel.model.values import Json
+from koppel.store import standing, work
+from koppel.store.sql import Db
+from koppel.sync.decide import EXISTS
+from koppel.sync.steps import Step
+from koppel.sync.undo import CODES, MARK
+
+
+def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
+    """Do a step that writes to nobody; returns whether it is news (a work item newly opened, a link made)."""
+    anchor = anchor_of(step)
+    if step.kind == "agree":
+        subject = pairs.subject_of(db, frame, step.left, step.right)
+        assert subject is not None
+        news, prov = bases.news(db, frame, step)
+        if news.agreed:  # adopted, left as it is, or found the same: said once
+            prov |= dict.fromkeys(news.agreed, entries.record(db, frame, hand, "agreed", news, subject=subject))
+        bases.agree(db, frame, hand, step, subject, prov=prov)
+        return False
+    if step.kind == "link":
+        assert step.left is not None and step.right is not None  # noqa: PT018
+        if not pairs.joinable(db, frame, step.left, step.right):  # another flow linked one of them since
+            anchors.look_again(db, frame, hand, step)
+            return False
+        subject = pairs.join(
+            db, frame, hand, step.left, step.right, why=step.because.get("", ""), follower=step.follower
+        )
+        entry = entries.record(db, frame, hand, "linked", step, subject=subject)
+        bases.agree(
+            db, frame, hand, step, subject, prov=dict.fromkeys(step.agreed, entry), skipped=step.field == EXISTS
+        )
+        if step.field == MARK:
+            _together_again(db, frame, hand, step)
+        return True
+    if step.kind == "unlink":
+        return _unlink(db, frame, hand, step)
+    if step.kind == "refuse":
+        return True
+    which: work.List = "ask" if step.kind == "ask" else "parked"
+    assert step.problem is not None
+    before = {item.id for item in work.about(db, frame.flow.id, anchor_side(step), [anchor]) if item.state == "open"}
+    body = worklist.told(db, frame, step)
+    if step.problem.code.startswith(CODES):
+        body["step"] = as_json(step)
+    number = worklist.put(
+        db, frame, which, side=anchor_side(step), native=anchor, field=item_field(step), problem=step.problem, body=body,
+        at=hand.at, run=hand.run,
+    )  # fmt: skip
+    if number in before:
+        return False
+    entries.record(
+        db,
+        frame,
+        hand,
+        "asked" if which == "ask" else "parked",
+        step,
+        subject=pairs.subject_of(db, frame, step.left, step.right),
+    )
+    return True
+
+
+def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
+    assert step.left is not None and step.right is not None  # noqa: PT018
+    subject = pairs.subject_of(db, frame, step.left, step.right)
+    entries.record(db, frame, hand, "unlinked", step, subject=subject)
+    pairs.part(db, frame, step.left, step.right, subject)
+    if step.field == "restore":
+        stays = other(step.side)
+        anchors.keep_due(db, frame, hand, stays, step.left if stays == "left" else step.right, "restore")
+    if step.field == "missing":
+        leave_alone(db, frame, hand, step, step.side)
+    if step.field == MARK:
+        leave_both_alone(db, frame, hand, step)
+    return True
+
+
+def leave_both_alone(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
+    """What an undo took apart is neither linked nor made again by itself, from whichever side it is looked at."""
+    for side in ("left", "right"):
+        native = step.left if side == "left" else step.right
+        if native and not any(i.code == standing.ALONE for i in work.about(db, frame.flow.id, side, [native])):
+            leave_alone(db, frame, hand, step, side)
+
+
+def _together_again(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
+    """An undo put a pair together again: that it is left alone holds no more."""
+    for side, native in halves(step.left, step.right):
+        standing.lift(db, frame.flow.id, side, [native] if native else [], by=hand.actor, at=hand.at)
+
+
+def leave_alone(db: Db, frame: Frame, hand: Hand, step: Step, side: SideName) -> None:
+    """Whose counterpart was removed over there is not made again by itself: a standing decision, until it is taken in anew."""
+    native = step.left if side == "left" else step.right
+    assert native is not None
+    text = f"{step.because.get('', '')}; unlinked, and left alone from then on"
+    body: dict[str, Json] = {"label": step.label, "text": text, "choices": [{"answer": "skip"}]}
+    body |= {"left": step.left, "right": step.right}
+    flow = frame.flow.id
+    number = work.put(
+        db, "ask", flow=flow, side=side, native=native, code=standing.ALONE, body=body, at=hand.at, run=hand.run
+    )
+    work.answer(db, number, "skip", by=hand.actor, at=hand.at)
