@@ -9,7 +9,7 @@ import msgspec
 
 from koppel.model.values import Json
 from koppel.store import intents, trail
-from koppel.store.people import DOCUMENTS, Marks, Person, World, called, held, marks, records
+from koppel.store.people import DOCUMENTS, Marks, Person, Place, World, called, held, marks, records
 from koppel.store.sql import Db, as_list
 from koppel.store.trail import Recorded
 from koppel.sync.base import Base
@@ -17,6 +17,7 @@ from koppel.sync.looks import is_look
 
 Row = dict[str, Json]
 PARTIES = ("customer", "party")  # the document fields that name who it is for
+_SIDES = ("left", "right", "seen")  # where an entry names the records it is about
 _SAYING = frozenset({"asked", "parked", "refused", "decided"})  # entries that only tell of a question or a hindrance
 
 
@@ -31,8 +32,9 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """Entries of the trail about a person. `loose`: naming them without a subject, or in a question about somebody else;
-    `elsewhere`: how many entries of other records hold a value of theirs as those records' own."""
+    """Entries of the trail about a person. `loose`: those that no subject of theirs seals: naming them without a subject or in a
+    question about somebody else, or about a record of theirs from when it belonged elsewhere; `elsewhere`: how many entries of
+    other records hold a value of theirs as those records' own."""
 
     entries: tuple[Recorded, ...]
     loose: tuple[int, ...]
@@ -209,6 +211,7 @@ def whole_trail(db: Db) -> Iterator[Recorded]:
 
 def _trail(db: Db, world: World, person: Person, found: Marks, keep_years: int) -> tuple[Told, list[Document]]:
     ids, natives = {*person.subjects}, {native for _, native in person.records}
+    refs, places = {world.ref(key) for key in person.records}, {place.name: place for place in world.places.values()}
     entries: list[Recorded] = []
     loose: list[int] = []
     papers: list[Document] = []
@@ -217,12 +220,13 @@ def _trail(db: Db, world: World, person: Person, found: Marks, keep_years: int) 
         if entry.subject in ids:
             entries.append(entry)
         elif entry.data is not None:
-            paper = _paper(world, entry, natives, keep_years)
+            paper = _paper(places, entry, natives, keep_years)
             if paper is not None:
                 papers.append(paper)
-            if not found.named_in(entry.data):
+            about = _about(person, refs, entry.data)
+            if not about and not found.named_in(entry.data):
                 continue
-            if entry.subject is None or (entry.kind in _SAYING and not entry.data.get("fields")):
+            if about or entry.subject is None or (entry.kind in _SAYING and not entry.data.get("fields")):
                 entries.append(entry)
                 loose.append(entry.seq)
             else:
@@ -230,12 +234,20 @@ def _trail(db: Db, world: World, person: Person, found: Marks, keep_years: int) 
     return Told(tuple(entries), tuple(loose), elsewhere), papers
 
 
-def _paper(world: World, entry: Recorded, natives: set[str], keep_years: int) -> Document | None:
+def _about(person: Person, refs: set[str], data: Row) -> bool:
+    """Whether an entry tells of one of the person's records: a subject's trail outlives who left it."""
+    change = data.get("change") or {}  # by hand: who sat where
+    seats = [*change.get("before", ()), *change.get("after", ())]
+    told = {str(data.get(side)) for side in _SIDES} | {*change.get("refs", ())}
+    return bool(refs & told) or any((seat["stream"], seat["native"]) in person.records for seat in seats)
+
+
+def _paper(places: dict[str, Place], entry: Recorded, natives: set[str], keep_years: int) -> Document | None:
     """The document an entry is about, when it is one and names the person as its party."""
-    data, names = entry.data or {}, {place.name: place for place in world.places.values()}
-    for side in ("left", "right", "seen"):
+    data = entry.data or {}
+    for side in _SIDES:
         stream, _, native = str(data.get(side) or "").rpartition(":")
-        place = names.get(stream)
+        place = places.get(stream)
         if place is None or place.entity not in DOCUMENTS:
             continue
         fields = data.get("fields") or {}
