@@ -274,9 +274,13 @@ class _Rounds:
         self.first = plan = await undo.planned_now(self.work, stored.undo_of)
         now = {p.id: p for p in plan.steps}
         wanted = [p for p in stored.steps if p.step.kind not in ("agree", "park")]
-        done = await self.ports.store.tx(undo.done_before, self.frame, [p for p in wanted if p.id not in now], stored)
+        done = await self.ports.store.tx(undo.done_before, self.frame, wanted, stored, now)
         self.already = len(done)
-        chosen = [plans.under_the_ids_of(p, now[p.id]) for p in stored.steps if p.id in now and p.step.kind != "park"]
+        chosen = [
+            plans.under_the_ids_of(p, now[p.id])
+            for p in stored.steps
+            if p.id in now and p.id not in done and p.step.kind != "park"
+        ]
         first, last = undo.in_order(chosen)
         await self._do(first)
         if self.total.unknown:

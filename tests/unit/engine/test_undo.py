@@ -171,6 +171,33 @@ def test_an_answer_to_leave_it_writes_nothing_and_closes_the_question(sides: Pai
     assert sides.till.rows[right]["tel"] == "0205550003"
 
 
+@pytest.mark.parametrize("carried_out", [False, True])
+@pytest.mark.parametrize("answer", ["before", "leave"])
+def test_a_plan_applied_again_does_not_ask_what_was_answered(
+    sides: PairDesk, answer: str, *, carried_out: bool
+) -> None:
+    left, right = settled_pair(sides)
+    sides.ledger.edit(left, {"tel": "0205550002"})
+    run = sides.sync().run
+    sides.later()
+    sides.till.edit(right, {"tel": "0205550003"})
+    plan = sides.plan_undo(run)
+    assert sides.apply(plan).counts["ask"] == 1
+    assert sides.apply(plan).counts["ask"] == 0  # it is open, and stays one question
+    assert len(sides.asks()) == 1
+    sides.later(60)
+    sides.answer(answer)
+    if carried_out:
+        sides.settled()
+    open_now, writes = [item.body["text"] for item in sides.asks()], sides.writes()
+    result = sides.apply(plan)
+    assert (result.counts["ask"], result.already, result.moved) == (0, 1, ())
+    assert ([item.body["text"] for item in sides.asks()], sides.writes()) == (open_now, writes)
+    sides.later(60)
+    again = sides.apply(sides.plan_undo(run)).counts["ask"]
+    assert again == (0 if carried_out and answer == "before" else 1)  # a new plan asks what it finds
+
+
 def test_an_answer_shows_in_the_plan_before_it_is_carried_out(sides: PairDesk) -> None:
     left, right = settled_pair(sides)
     sides.ledger.edit(left, {"tel": "0205550002"})
