@@ -188,7 +188,7 @@ def test_a_plan_applied_again_does_not_ask_what_was_answered(
     sides.later(60)
     sides.answer(answer)
     if carried_out:
-        sides.settled()
+        sides.settle()
     open_now, writes = [item.body["text"] for item in sides.asks()], sides.writes()
     result = sides.apply(plan)
     assert (result.counts["ask"], result.already, result.moved) == (0, 1, ())
