@@ -35,6 +35,7 @@ T = TypeVar("T")
 START = 1_793_606_400.0  # a Monday in November 2026
 SHOWN = 120.0  # by then whatever was written shows
 QUARTER = 900.0
+MOVES = ("create", "update", "archive", "link", "unlink", "ask", "park")
 APIKEY = "till-key-000777"
 
 
@@ -266,6 +267,16 @@ class PairDesk:
     def writes(self) -> int:
         """How often either was written to."""
         return self.ledger.writes + self.till.writes
+
+    def still_does(self, times: int = 1) -> dict[str, Json]:
+        """What running again does, which should be nothing."""
+        before = self.writes()
+        found: dict[str, Json] = {}
+        for _ in range(times):
+            result = self.sync()
+            found |= {kind: result.counts[kind] for kind in MOVES if result.counts[kind]}
+            found |= {} if result.state == "done" else {"state": result.state}
+        return found | ({"writes": self.writes() - before} if self.writes() != before else {})
 
     def asks(self) -> list[work.Item]:
         """Open questions."""

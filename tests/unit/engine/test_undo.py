@@ -23,17 +23,6 @@ def sides() -> PairDesk:
     return two_sides()
 
 
-def silent(sides: PairDesk, times: int = 2) -> None:
-    """Running again writes nothing, links nothing, asks nothing."""
-    before = sides.writes()
-    for _ in range(times):
-        result = sides.sync()
-        assert result.state == "done"
-        told = {kind: result.counts[kind] for kind in ("create", "update", "archive", "link", "unlink", "ask", "park")}
-        assert not any(told.values()), told
-    assert sides.writes() == before
-
-
 def settled_pair(sides: PairDesk, **values: Any) -> tuple[str, str]:
     natives = sides.both(bakery(**values))
     sides.settle()
@@ -106,7 +95,7 @@ def test_the_source_keeps_its_value_and_the_pair_stays_different_until_it_change
     sides.ledger.edit(left, {"title": "Slager"})
     sides.undo(sides.sync().run)
     assert (sides.ledger.rows[left]["title"], sides.till.rows[right]["title"]) == ("Slager", "Bakker")
-    silent(sides)
+    assert sides.still_does(2) == {}
     sides.ledger.edit(left, {"title": "Visboer"})
     assert sides.sync().counts["update"] == 1
     assert sides.till.rows[right]["title"] == "Visboer"
@@ -121,7 +110,7 @@ def test_a_change_of_the_source_between_the_run_and_its_undo_still_goes_its_way(
     assert sides.till.rows[right]["title"] == "Bakker"
     assert sides.sync().counts["update"] == 1
     assert sides.till.rows[right]["title"] == "Visboer"
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def test_a_field_that_changed_since_is_asked_with_all_three_values(sides: PairDesk) -> None:
@@ -155,7 +144,7 @@ def test_an_answered_question_is_carried_out_and_stays(sides: PairDesk) -> None:
     sides.settle()
     assert (sides.ledger.rows[left]["title"], sides.till.rows[right]["title"]) == ("Slager", "Bakker")
     assert sides.asks() == []
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def test_an_answer_to_leave_it_writes_nothing_and_closes_the_question(sides: PairDesk) -> None:
@@ -166,7 +155,7 @@ def test_an_answer_to_leave_it_writes_nothing_and_closes_the_question(sides: Pai
     sides.settle()  # the newest goes left
     sides.undo(run)
     sides.answer("leave")
-    silent(sides)
+    assert sides.still_does(2) == {}
     assert sides.asks() == []
     assert sides.till.rows[right]["tel"] == "0205550003"
 
@@ -211,7 +200,7 @@ def test_an_answer_shows_in_the_plan_before_it_is_carried_out(sides: PairDesk) -
     assert planned.step.values == {"phone": "0205550001"}
     assert sides.apply(plan).counts["update"] == 1
     assert sides.till.rows[right]["tel"] == "0205550001"
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def test_several_writes_of_one_run_go_back_to_the_first_value(sides: PairDesk) -> None:
@@ -249,7 +238,7 @@ def test_a_spelling_the_vendor_made_of_it_is_still_what_the_run_wrote(sides: Pai
     assert sides.till.rows[right]["legal"] == "Slagerij De Vergulde"
     sides.undo(run)
     assert sides.till.rows[right]["legal"] == "Bakker BV"
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def test_what_shows_the_earlier_value_already_is_only_agreed(sides: PairDesk) -> None:
@@ -261,7 +250,7 @@ def test_what_shows_the_earlier_value_already_is_only_agreed(sides: PairDesk) ->
     plan = sides.plan_undo(run)
     assert [p.step.kind for p in plan.steps] == ["agree"]
     sides.apply(plan)
-    silent(sides)
+    assert sides.still_does(2) == {}
     assert sides.till.rows[right]["title"] == "Bakker"
 
 
@@ -318,7 +307,7 @@ def test_what_the_vendor_refuses_to_take_back_is_asked_and_can_be_tried_again(si
     sides.answer("before")
     sides.sync()
     assert sides.till.rows[right]["title"] == "nee: mag niet"
-    silent(sides)
+    assert sides.still_does(2) == {}
     assert sides.asks() == []
 
 
@@ -331,7 +320,7 @@ def test_everything_both_sides_held_is_taken_apart_again(sides: PairDesk) -> Non
     assert len(sides.till.rows[right]["codes"]) == 2
     sides.undo(run)
     assert sides.shown() == before
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 # --- records ----------------------------------------------------------------------------------------------------------------
@@ -343,10 +332,10 @@ def test_what_was_made_is_archived_and_not_made_again(sides: PairDesk) -> None:
     (native,) = sides.till.rows
     sides.undo(run)
     assert sides.till.rows[native]["archived"]
-    silent(sides)
+    assert sides.still_does(2) == {}
     sides.ledger.edit(left, {"title": "Slager"})
     sides.till.edit(native, {"tel": "0205559999"})
-    silent(sides)
+    assert sides.still_does(2) == {}
     assert (len(sides.ledger.rows), len(sides.till.rows)) == (1, 1)
 
 
@@ -354,7 +343,7 @@ def test_what_was_made_without_a_number_does_not_come_back_from_the_other_side(s
     sides.ledger.add({"title": "Zonder nummer"})
     run = sides.sync().run
     sides.undo(run)
-    silent(sides)
+    assert sides.still_does(2) == {}
     assert (len(sides.ledger.rows), len(sides.till.rows)) == (1, 1)
 
 
@@ -371,7 +360,7 @@ def test_what_was_made_and_worked_on_since_is_asked(sides: PairDesk) -> None:
     sides.answer("archive")
     sides.sync()
     assert sides.till.rows[native]["archived"]
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def test_what_a_vendor_cannot_archive_is_asked_by_name(sides: PairDesk) -> None:
@@ -390,7 +379,7 @@ def test_what_a_vendor_cannot_archive_is_asked_by_name(sides: PairDesk) -> None:
     sides.answer("done")
     assert sides.sync().counts["unlink"] == 1
     sides.ledger.edit(left, {"title": "Slager"})
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def toys_shops(sides: PairDesk) -> Any:
@@ -406,16 +395,16 @@ def test_what_was_linked_is_unlinked_its_values_are_back_and_it_is_not_linked_ag
     back = sides.undo(result.run)
     assert (back.counts["unlink"], back.counts["update"]) == (1, 1)
     assert sides.shown() == before
-    silent(sides)
+    assert sides.still_does(2) == {}
     sides.ledger.edit(left, {"title": "Slager"})
-    silent(sides)
+    assert sides.still_does(2) == {}
     assert sides.till.rows[right]["title"] == "Visboer"
 
 
 def test_a_person_can_take_it_in_anew_after_an_undo_unlinked_it(sides: PairDesk) -> None:
     left, _right = sides.both(bakery())
     sides.undo(sides.sync().run)
-    silent(sides)
+    assert sides.still_does(2) == {}
     asyncio.run(engine.take(sides.ports, sides.flow, [left]))
     assert sides.sync().counts["link"] == 1
 
@@ -430,10 +419,10 @@ def test_undoing_an_undo_does_it_again(sides: PairDesk) -> None:
     again = sides.undo(back.run)
     assert (again.counts["link"], again.counts["update"]) == (1, 1)
     assert sides.shown() == after
-    silent(sides)
+    assert sides.still_does(2) == {}
     third = sides.undo(again.run)  # and so on
     assert third.counts["unlink"] == 1
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def test_what_an_undo_archived_is_brought_back_by_a_person_and_linked_again(sides: PairDesk) -> None:
@@ -448,7 +437,7 @@ def test_what_an_undo_archived_is_brought_back_by_a_person_and_linked_again(side
     sides.ledger.edit(left, {"title": "Slager"})
     sides.sync()
     assert sides.till.rows[native]["title"] == "Slager"
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def test_what_was_left_different_by_a_person_is_open_again(sides: PairDesk) -> None:
@@ -464,7 +453,7 @@ def test_what_was_left_different_by_a_person_is_open_again(sides: PairDesk) -> N
     sides.answer("right")
     sides.sync()
     assert sides.ledger.rows[left]["mail"] == "b@firm.example"
-    silent(sides)
+    assert sides.still_does(2) == {}
 
 
 def test_who_was_erased_is_said_and_skipped(sides: PairDesk) -> None:
@@ -542,7 +531,7 @@ def test_killed_anywhere_and_applied_again_it_comes_to_the_same(passing: int) ->
     writes = sides.till.writes
     assert sides.apply(plan).counts["update"] == 0
     assert sides.till.writes == writes
-    silent(sides)
+    assert sides.still_does(2) == {}
     assert sides.shown() == before
     assert killed or passing > 8
     assert sides.store.run(lambda db: db.scalar("select count(*) from intents")) == 0
