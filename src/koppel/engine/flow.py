@@ -17,6 +17,7 @@ from koppel.engine import leasing, undo, undone, whole
 from koppel.engine import plan as plans
 from koppel.engine.anchors import anchor_of, anchor_side
 from koppel.engine.bases import keep_stamps
+from koppel.engine.dirty import find_dirty
 from koppel.engine.execute import Fence, Outcome
 from koppel.engine.frame import Frame, refresh
 from koppel.engine.hand import Hand
@@ -24,6 +25,7 @@ from koppel.engine.looked_at import settle_views
 from koppel.engine.one_pass import PLAIN, Options, Pass
 from koppel.engine.pairs import paired
 from koppel.engine.plan import Plan, Planned
+from koppel.engine.planning import make_plan
 from koppel.engine.ports import Ports
 from koppel.engine.privacy import refuse_left_out
 from koppel.engine.reading import let_go_of
@@ -80,13 +82,13 @@ async def plan_flow(
     """A dry run: reads and decides, writes nothing outside. `before` plans what would be made first. Raises KoppelError."""
     work_ = Pass(ports, flow, options, transforms=transforms)
     await work_.take_in()
-    dirty = await work_.dirty(first=True)
-    made, _ = await work_.plan(dirty)
+    dirty = await find_dirty(work_, first=True)
+    made, _ = await make_plan(work_, dirty)
     wanted = work_.frame.references.wanted(p.step for p in made.steps)
     if before is None or not wanted:
         return made
     first = await before(wanted)
-    made, _ = await work_.plan(dirty)  # what is missing has been read meanwhile: it can be said by name
+    made, _ = await make_plan(work_, dirty)  # what is missing has been read meanwhile: it can be said by name
     return msgspec.structs.replace(made, first=first)
 
 
@@ -208,13 +210,13 @@ class _Rounds:
             await self._take_back(self.stored)
             return await self._close()
         for number in range(ROUNDS):
-            dirty = await self.work.dirty(first=number == 0)
+            dirty = await find_dirty(self.work, first=number == 0)
             if self.stored is not None and number == 0:
                 dirty.update({side: list(self.stored.anchors.get(side, ())) for side in SIDES})
-            plan, views = await self.work.plan(dirty)
+            plan, views = await make_plan(self.work, dirty)
             if number == 0 and await self._made_first(plan):
                 refresh(self.ports, self.frame)
-                plan, views = await self.work.plan(dirty)
+                plan, views = await make_plan(self.work, dirty)
             self.first = self.first or plan
             steps = tuple(p for p in self._allowed(plan, number) if p.id not in self.total.refusals)
             if self.state == "stopped":
@@ -231,9 +233,9 @@ class _Rounds:
                 )
             finally:
                 self._count(outcome)
-            self.work.restoring = any(entry.why == "restore" for entry, _ in self.frame.again)
+            restoring = any(entry.why == "restore" for entry, _ in self.frame.again)
             await self._settle(views, plan.steps, steps)
-            if not outcome.touched and not outcome.unknown and not self.work.restoring:
+            if not outcome.touched and not outcome.unknown and not restoring:
                 break
             if outcome.unknown or self.recovered.later:
                 await self._wait_for_doubt()

@@ -18,6 +18,7 @@ from koppel.engine.hand import Hand
 from koppel.engine.one_pass import Options, Pass
 from koppel.engine.pairs import paired
 from koppel.engine.plan import Plan, Planned
+from koppel.engine.planning import brake, lowered
 from koppel.engine.ports import Ports
 from koppel.engine.quiet import settle_quietly
 from koppel.engine.reading import read_bare
@@ -60,7 +61,7 @@ async def planned_now(work_: Pass, run: int) -> Plan:
     done = await ports.store.tx(done_by, frame, run)
     await _look_up(work_, done)
     steps = await ports.store.tx(_steps, frame, frame.policy, done)
-    planned = await work_.lower(steps)
+    planned = await lowered(work_, steps)
     known: dict[SideName, int] = {
         side: await ports.store.tx(observations.population, frame.streams[side].id) for side in SIDES
     }
@@ -77,7 +78,7 @@ async def planned_now(work_: Pass, run: int) -> Plan:
         counts=plans.count(planned),
         calls=plans.price(frame, planned),
         look_ups=plans.look_ups(frame, work_.sender.calls),
-        guard=work_.guard(planned, {"left": 0, "right": 0}, known),
+        guard=brake(work_, planned, {"left": 0, "right": 0}, known),
         read_by_id=dict(frame.read_by_id),
         undo_of=run,
     )

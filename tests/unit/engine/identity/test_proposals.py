@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from koppel.engine import one_pass, proposals
+from koppel.engine import deciding, proposals
 from koppel.store import blocks
 
 HERE = {"street": "Dorpsstraat", "number": "12", "postcode": "1034WL", "city": "Amsterdam"}
@@ -236,7 +236,7 @@ def test_a_rule_added_later_finds_what_was_read_before(office: Any) -> None:
 @pytest.mark.parametrize("part", [1, 3, 1000])
 def test_how_records_are_cut_into_parts_cannot_matter(new_office: Any, monkeypatch: Any, part: int) -> None:
     def asked(size: int) -> set[tuple[str, str]]:
-        monkeypatch.setattr(one_pass, "PART", size)
+        monkeypatch.setattr(deciding, "PART", size)
         office = new_office()
         for number in range(12):
             office.put("crm", "accounts", name=f"Bakkerij Nummer {'abcdefghijkl'[number] * 4}", address=HERE)
