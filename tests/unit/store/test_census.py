@@ -51,6 +51,22 @@ def test_a_key_is_shared_by_records_that_are_there_only(store, stream, company):
     assert store.run(census.shared_keys, stream, "kvk", after="", size=9, show=2) == []
 
 
+def test_shared_keys_are_one_query_however_many_there_are(store, stream, company):
+    seen = [company(f"{n}{twin}", kvk=f"000000{n}") for n in range(10, 20) for twin in "abc"]
+    store.run(observations.take_in, stream, seen, at=1.0)
+
+    def counted(db):
+        asked, rows = [], db.rows
+        db.rows = lambda sql, **values: asked.append(sql) or rows(sql, **values)
+        return census.shared_keys(db, stream, "kvk", after="", size=9, show=2), len(asked)
+
+    shared, queries = store.run(counted)
+    assert queries == 1
+    assert [(one.count, len(one.natives)) for one in shared] == [(3, 2)] * 9
+    assert [one.digest for one in shared] == sorted(one.digest for one in shared)
+    assert all(one.natives[0][:2] == one.natives[1][:2] and one.natives[0][2:] == "a" for one in shared)
+
+
 def test_when_both_sides_were_read_whole_is_kept_per_flow(store):
     assert store.run(reconciled.get, "f") == Reconciled(None, wanted=False)
     store.run(reconciled.want, "f")
