@@ -18,6 +18,7 @@ from koppel.store import (
     erasure,
     flows,
     hints,
+    holdings,
     notes,
     observations,
     people,
@@ -357,6 +358,28 @@ def test_a_person_who_belongs_to_nothing_any_more_goes_after_their_months(store,
     assert store.run(trail.verify) is None
     taken = store.run(observations.take_in, crm, [seen("crm-native-anna", ANNA)], at=NOW + 401 * DAY)
     assert taken.new == ("crm-native-anna",)  # nobody asked to be erased
+
+
+def test_of_people_who_belong_to_nothing_those_with_documents_stay_and_the_trail_is_walked_once(
+    store, world, at, anna, monkeypatch
+):
+    crm, shop = at("crm:contacts"), at("shop:customers")
+    bob = store.run(subjects.of_records, crm, ["b1"])["b1"].subject
+    refs = {"left": "crm:contacts:b1", "right": "shop:customers:b2"}
+    store.run(trail.append, [trail.Entry(NOW, "koppel", "unlinked", refs, subject=bob)])
+    refs = {"left": "crm:contacts:crm-native-anna", "right": "shop:customers:shop-native-anna"}
+    store.run(trail.append, [trail.Entry(NOW, "koppel", "unlinked", refs, subject=anna)])
+    for stream, native in ((crm, "crm-native-anna"), (shop, "shop-native-anna"), (crm, "b1"), (shop, "b2")):
+        store.run(observations.take_in, stream, [Seen(native, None)], at=NOW)
+        store.run(subjects.leave, stream, native)
+    store.run(observations.take_in, at("shop:invoices"), [invoice("2026-03-01")], at=NOW)
+    walks = []
+    walk = holdings.whole_trail
+    monkeypatch.setattr(holdings, "whole_trail", lambda db: walks.append(1) or walk(db))
+    swept = sweep(store, world, NOW + 400 * DAY)
+    assert (swept.people, len(walks)) == (1, 1)
+    assert {subject: bool(store.run(subjects.key, subject)) for subject in (anna, bob)} == {anna: True, bob: False}
+    assert sweep(store, world, NOW + 9 * 366 * DAY).people == 1
 
 
 def test_the_trail_is_cleared_by_whole_years_and_stays_valid(store, world, anna):
