@@ -197,7 +197,10 @@ def takes_over(site: Site, operations: tuple[Operation, ...]) -> Exchange[dict[s
 
 
 def _create(site: Site, operation: Operation) -> Exchange[tuple[wire.Call, Row]]:
-    """The call that makes a debtor, and what it writes over when it makes one of an organisation that is there. Raises _Cannot."""
+    """The call that makes a debtor, and what it writes over when it makes one of an organisation that is there.
+
+    Raises _Cannot.
+    """
     settings: Settings = site.settings
     parts = _levels(operation.fields)
     number = dict(operation.keys).get("kvk")
