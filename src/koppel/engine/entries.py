@@ -13,6 +13,7 @@ from koppel.engine.plan import as_json
 from koppel.model.values import Json
 from koppel.store import trail, work
 from koppel.store.sql import Db
+from koppel.sync import looks
 from koppel.sync.steps import Step
 
 
@@ -61,10 +62,11 @@ def record(
 def _agreement_said(frame: Frame, step: Step, people: dict[str, dict[str, Json]]) -> dict[str, Json]:
     """What was agreed without a write: each value once, or in both spellings; `kept` holds what was said about one."""
     said: dict[str, Json] = {}
-    agreed = {k: [one] if one == two else [one, two] for k, (one, two) in step.agreed.items() if k not in step.because}
+    told = {key: [looks.told(value) for value in both] for key, both in step.agreed.items()}
+    agreed = {k: [one] if one == two else [one, two] for k, (one, two) in told.items() if k not in step.because}
     if agreed:
         said["agreed"] = agreed
-    kept = {key: list(step.agreed[key]) for key in step.because if key in step.agreed}
+    kept = {key: told[key] for key in step.because if key in told}
     if kept:
         said["kept"] = kept
         said["notes"] = {key: step.because[key] for key in kept}

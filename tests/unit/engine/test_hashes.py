@@ -17,7 +17,7 @@ from koppel.model.problem import Problem
 from koppel.store import flows, observations, streams, trail
 from koppel.store.store import open_store
 from koppel.store.vault import Vault
-from koppel.sync.looks import is_look
+from koppel.sync.looks import UNTOLD, is_look
 from koppel.systems.spi import Unknown
 from koppel.testing import toys
 from koppel.testing.pair_desk import QUARTER, PairDesk
@@ -208,6 +208,26 @@ def test_an_undo_reads_first_and_takes_back_the_same():
         sides.settle()
         outcomes.append((result.counts["update"], sides.shown()))
     assert outcomes[0] == outcomes[1]
+
+
+def test_no_digest_is_shown_to_a_person():
+    sides = in_mode(two_sides(), "hashes")
+    one, two = sides.both(bakery("42100077", mail="a@firm.example"))
+    sides.settle()
+    sides.ledger.edit(one, {"title": "Anders"})
+    run = sides.sync().run
+    sides.settle()
+    sides.ledger.edit(one, {"title": "Weer Anders", "mail": "left@firm.example"})
+    sides.till.edit(two, {"mail": "right@firm.example"})
+    sides.undo(run)
+    written = next(entry.data for entry in sides.trail("updated") if entry.run != run)
+    assert written["fields"]["name"]["after"] == "Bakker"
+    assert written["kept"]["name"] == [UNTOLD, "Bakker"]  # the left shows something newer than what was agreed
+    sides.settle()
+    (item,) = sides.asks()
+    assert item.body["values"] == {"left": "left@firm.example", "right": "right@firm.example"}
+    assert item.body["base"] == {"left": UNTOLD, "right": UNTOLD}
+    assert not any("koppel:looks" in str(entry.data) for entry in sides.trail())
 
 
 def test_a_comparison_reads_what_it_needs_and_finds_the_same():
