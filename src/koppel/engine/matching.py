@@ -160,6 +160,17 @@ class _Held:
         return list(dict.fromkeys([record, *((m.stream, m.native) for m in fellows)]))
 
 
+def held_apart(db: Db, one: apart.Record, two: apart.Record) -> str:
+    """Who decided that two records, or what each is one thing with by now, are not one thing, in words; empty: nobody, or
+    they are one already."""
+    if not apart.any_held(db):
+        return ""
+    subject_of = {seat.record: seat.subject for seat in subjects.seats_of(db, [one, two])}
+    if one in subject_of and subject_of[one] == subject_of.get(two):
+        return ""
+    return _Held(db, [one, two], subject_of).between(one, two)[0]
+
+
 def said(held: Apart) -> str:
     """A standing decision in words.
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from koppel.engine.anchors import halves
 from koppel.engine.frame import Frame
 from koppel.engine.hand import Hand
+from koppel.engine.matching import held_apart
 from koppel.mapping.flow import SideName
-from koppel.store import apart, flows, observations, standing, subjects
+from koppel.store import apart, flows, observations, standing, subjects, work
 from koppel.store.sql import Db
 from koppel.sync.steps import Step
 
@@ -43,6 +44,24 @@ def joinable(db: Db, frame: Frame, left: str, right: str) -> bool:
             for member in subjects.of_subjects(db, frame.streams["left"].id, [theirs.subject]).get(theirs.subject, [])
         )
     return mine is None or theirs is None or mine.subject == theirs.subject
+
+
+def kept_apart(db: Db, frame: Frame, left: str, right: str) -> bool:
+    """Whether a person's decision keeps these two from being one thing. Others may have linked one of them since a step was
+    decided: what was held apart from the other comes along with it."""
+    return bool(held_apart(db, (frame.streams["left"].id, left), (frame.streams["right"].id, right)))
+
+
+def linked_by_a_person(db: Db, frame: Frame, left: str, right: str) -> bool:
+    """Whether somebody answered about one of two records with the other: that counts more than what was decided before."""
+    ends: tuple[tuple[SideName, str, str], ...] = (("left", left, right), ("right", right, left))
+    return any(
+        item.state == "answered"
+        and not item.field
+        and far in (item.answer if isinstance(item.answer, list) else [item.answer])
+        for side, near, far in ends
+        for item in work.about(db, frame.flow.id, side, [near])
+    )
 
 
 def paired(db: Db, frame: Frame, step: Step) -> bool:

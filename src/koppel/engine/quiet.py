@@ -32,7 +32,10 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         return False
     if step.kind == "link":
         assert step.left is not None and step.right is not None  # noqa: PT018
-        if not pairs.joinable(db, frame, step.left, step.right):  # another flow linked one of them since
+        if not pairs.joinable(db, frame, step.left, step.right) or (  # another flow linked one of them since
+            pairs.kept_apart(db, frame, step.left, step.right)
+            and not pairs.linked_by_a_person(db, frame, step.left, step.right)
+        ):
             anchors.look_again(db, frame, hand, step)
             return False
         subject = pairs.join(

@@ -123,8 +123,11 @@ def _settle_done(
         if path(key) in receipt.before
     }
     done = msgspec.structs.replace(step, left=left, right=right, before=step.before | overwritten)
-    if step.kind == "create" and not pairs.joinable(db, frame, left, right):
-        # While nobody knew of this record, somebody linked it to another one: a person must see both.
+    if step.kind == "create" and (
+        not pairs.joinable(db, frame, left, right) or pairs.kept_apart(db, frame, left, right)
+    ):
+        # While nobody knew of this record, somebody linked it to another one: a person must see both. That one may be what a
+        # person took apart from what this was made from.
         entries.record(
             db, frame, hand, "created", done, subject=pairs.subject_of(db, frame, left, right), op=receipt.op
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from koppel.engine.frame import Frame, seen_of, sides_of
-from koppel.engine.pairs import joinable, subject_of
+from koppel.engine.pairs import joinable, kept_apart, subject_of
 from koppel.mapping.flow import SideName, other
 from koppel.model.values import Json, Ref
 from koppel.store import flows, intents, subjects, trail, work
@@ -116,6 +116,7 @@ class Standings:
             right=shown["right"],
             linked=left is not None and right is not None and left.subject == right.subject,
             free=joinable(db, frame, deed.left, deed.right),
+            apart=kept_apart(db, frame, deed.left, deed.right),
             follower=right is not None and right.role == "follower",
             base=stored.base if stored else None,
             archived=archived,

@@ -62,7 +62,7 @@ class Deed:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How a pair stands now. `free`: neither record belongs to another one. `parted`: by side, what was made there was taken
+    """How a pair stands now. `free`: neither record belongs to another one. `apart`: a person holds them apart. `parted`: by side, what was made there was taken
     out of use again since. `others`: by side and key, which other runs wrote it, in words. `waiting`: an operation about it
     is in doubt."""
 
@@ -70,6 +70,7 @@ class Standing:
     right: Side | None
     linked: bool
     free: bool = True
+    apart: bool = False
     follower: bool = False
     base: Base | None = None
     archived: frozenset[SideName] = frozenset()
@@ -166,7 +167,7 @@ class _Undoing:
         record, far = now.on(side), now.on(other(side))
         shape = self.policy.shapes.get("is_active")
         both = record is not None and not record.gone and far is not None and not far.gone
-        if both and now.free and shape is not None and shape.may_write(side) and record is not None:
+        if both and now.free and not now.apart and shape is not None and shape.may_write(side) and record is not None:
             if record.values.get("is_active") is False:
                 agreed = self._forms({(side, "is_active"): True}, "is_active")
                 step = self.step(
@@ -185,8 +186,9 @@ class _Undoing:
         left, right = self.now.left, self.now.right
         if self.now.linked or left is None or right is None or left.gone or right.gone:
             return []
-        if not self.now.free:
-            text = f"{self.deed.reason}: it unlinked these, and one of them is linked to another record by now"
+        if not self.now.free or self.now.apart:
+            why = "a person holds them apart" if self.now.free else "one of them is linked to another record by now"
+            text = f"{self.deed.reason}: it unlinked these, and {why}"
             return [self._ask(BY_HAND, "right", text, choices=_BY_HAND_CHOICES)]
         agreed = {
             key: (left.values.get(key), right.values.get(key))

@@ -13,6 +13,7 @@ from koppel.mapping.flow import FieldRule, Flow, SideName, other
 from koppel.model.values import Json
 from koppel.model.versions import FACTS
 from koppel.store import flows, observations, subjects, trail, work
+from koppel.store.subjects import Member
 from koppel.sync.base import Base
 from koppel.sync.looks import is_look
 from koppel.sync.shapes import shapes
@@ -27,11 +28,13 @@ OPENLY_OWNED = ("newest", "ask", "union")
 
 
 class Pair(NamedTuple):
-    """Two records a flow keeps in step; `follower`: one of several on the right."""
+    """Two records of one thing, one on either side of a flow; `follower`: one of several on the right, `quiet`: another record
+    of the left leads, and the flow neither reads nor writes this one."""
 
     left: str
     right: str
     follower: bool
+    quiet: bool
 
 
 class Verdict:
@@ -79,8 +82,9 @@ class Verdict:
         left, right = world.at(flow, "left"), world.at(flow, "right")
         mine = keeper.run(subjects.of_records, world.stream_of(left), list(left.server.rows))
         theirs = keeper.run(subjects.of_subjects, world.stream_of(right), {m.subject for m in mine.values()})
+        led = keeper.run(subjects.of_subjects, world.stream_of(left), {m.subject for m in mine.values()})
         return [
-            Pair(native, t.native, t.role == "follower")
+            Pair(native, t.native, t.role == "follower", _quiet(m, led[m.subject][0].native, left.server))
             for native, m in mine.items()
             for t in theirs.get(m.subject, [])
             if t.native in right.server.rows
@@ -343,9 +347,14 @@ def _value(path: str, value: Json) -> Json:
     return shown.get(path)
 
 
+def _quiet(member: Member, leader: str, server: Server) -> bool:
+    """Whether another record of its system, which is there, leads the thing this one is a follower of."""
+    return member.role == "follower" and leader != member.native and leader in server.rows
+
+
 def _applies(flow: Flow, rule: FieldRule, pair: Pair) -> bool:
     """Whether a flow keeps this field of this pair in step: of several records with one key it keeps the facts, one way."""
-    if rule.when != "always":
+    if rule.when != "always" or pair.quiet:
         return False
     return not pair.follower or (rule.path in FACTS[flow.entity] and rule.owner != "right")
 
