@@ -8,7 +8,7 @@ from koppel.engine.hand import Hand
 from koppel.engine.quiet import settle_quietly
 from koppel.store import apart, runs, streams, subjects
 from koppel.store.sql import Db
-from koppel.testing.toy_desk import ToyDesk
+from koppel.testing.pair_desk import PairDesk
 
 NUMBER = "42100001"
 
@@ -20,13 +20,13 @@ def numbers(db: Db) -> tuple[int, int, int]:
     return first, second, third
 
 
-def held(db: Db, desk: ToyDesk, left: str) -> None:
+def held(db: Db, desk: PairDesk, left: str) -> None:
     """A person has taken the left record apart from what is record 1 of the third system."""
     stream, _, third = numbers(db)
     apart.hold(db, [((stream, left), (third, "1"))], at=desk.clock.now(), by="mieke", why="unlinked")
 
 
-def linked_there(db: Db, desk: ToyDesk, right: str) -> None:
+def linked_there(db: Db, desk: PairDesk, right: str) -> None:
     """Another flow links the right record with record 1 of the third system."""
     _, stream, third = numbers(db)
     subject = subjects.create(db, at=desk.clock.now())
@@ -41,10 +41,10 @@ def together(db: Db, left: str) -> bool:
 
 
 def test_a_create_whose_answer_was_lost_is_not_joined_with_what_was_linked_meanwhile() -> None:
-    desk = ToyDesk()
+    desk = PairDesk()
     left = desk.ledger.add({"title": "Bakker", "nr": NUMBER})
     desk.store.run(held, desk, left)
-    desk.lose_after = 1
+    desk.wire.lose_after = 1
 
     async def another_flow_runs(point: str) -> None:
         if point == "chunk answered":
@@ -62,8 +62,8 @@ def test_a_create_whose_answer_was_lost_is_not_joined_with_what_was_linked_meanw
 
 
 def test_a_link_decided_before_another_flow_linked_one_of_them_is_decided_anew() -> None:
-    desk = ToyDesk()
-    left, right = desk.add_both(title="Bakker", nr=NUMBER)
+    desk = PairDesk()
+    left, right = desk.both({"title": "Bakker", "nr": NUMBER})
     desk.store.run(held, desk, left)
     (link,) = [planned.step for planned in desk.plan().steps if planned.step.kind == "link"]
     desk.store.run(linked_there, desk, right)
@@ -81,8 +81,8 @@ def test_a_link_decided_before_another_flow_linked_one_of_them_is_decided_anew()
 
 
 def test_who_answers_with_that_record_has_them_linked() -> None:
-    desk = ToyDesk()
-    left, right = desk.add_both(title="Bakker", nr=NUMBER)
+    desk = PairDesk()
+    left, right = desk.both({"title": "Bakker", "nr": NUMBER})
     desk.store.run(held, desk, left)
     desk.store.run(linked_there, desk, right)
     desk.sync()
