@@ -9,12 +9,13 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from koppel.engine import reconcile
+from koppel.engine import caching, reconcile
 from koppel.engine.flow import Options
 from koppel.engine.plan import Plan
 from koppel.engine.send import Sender
 from koppel.model.problem import Problem
-from koppel.store import flows, observations, streams, trail
+from koppel.store import flows, intents, leases, observations, streams, trail
+from koppel.store.intents import Intent
 from koppel.store.store import open_store
 from koppel.store.vault import Vault
 from koppel.sync.looks import UNTOLD, is_look
@@ -269,6 +270,28 @@ def test_a_connection_that_changes_to_hashes_lets_go_and_one_that_changes_back_r
     sides.till.edit(two, {"legal": "Niet Zo"})
     sides.settle()
     assert sides.till.rows[two]["legal"] == "Bakker BV"
+
+
+def test_values_stay_while_another_flow_is_running_or_a_write_about_them_is_in_doubt():
+    sides = in_mode(two_sides(), "full")
+    one, _ = sides.both(bakery("42100077"))
+    sides.settle()
+    place = sides.store.run(flows.position, sides.flow.id)
+    sides.store.run(flows.move, "other", place)
+    left = kept(sides.connections["left"], "hashes", [sides.flow, msgspec.structs.replace(sides.flow, id="other")])
+    stream, at = sides.store.run(streams.number, "left", "customers"), sides.clock.at
+
+    def go() -> int:
+        return sides.store.run(caching.let_go, left, left.resource("customers"), flow=sides.flow.id, at=at)
+
+    sides.store.run(leases.take, "flow other", "somebody", at=at, seconds=60)
+    assert go() == 0
+    sides.store.run(leases.release, "flow other", "somebody")
+    doubt = Intent("op1", 1, "other", "update", stream, "left", None, one, {}, "doubt", at, at)
+    sides.store.run(intents.open_intents, [doubt])
+    assert go() == 0
+    sides.store.run(intents.close, ["op1"])
+    assert go() == 1
 
 
 class Glass(Vault):

@@ -165,6 +165,8 @@ def test_a_side_that_shows_all_again_is_read_whole_and_nothing_ever_happened() -
     desk.later(WEEK)
     assert desk.sync().state == "stopped"
     assert gone(desk, "right") == 40
+    desk.later(1800)
+    assert desk.sync().counts["read_whole"] == 0  # reading it whole is dear
     desk.wire.hidden.clear()  # the right is given back; no record changed, so that no listing of changes would show one
     desk.later(3600)
     run = desk.sync()

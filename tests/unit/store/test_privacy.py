@@ -19,6 +19,7 @@ from koppel.store import (
     flows,
     hints,
     holdings,
+    needs,
     notes,
     observations,
     people,
@@ -33,6 +34,7 @@ from koppel.store import (
 from koppel.store.due import Due
 from koppel.store.flows import StoredBase
 from koppel.store.holdings import gather
+from koppel.store.needs import Need
 from koppel.store.observations import Seen
 from koppel.store.people import Place, World
 from koppel.store.retention import Retention
@@ -101,6 +103,8 @@ def anna(store, world, at):
         work.put(db, "ask", flow="crm-shop", side="left", native="b1", code="twins", body={"choices": choices}, at=NOW)
         work.put(db, "parked", flow="crm-shop", side="left", native="b1", field="phone", code="x", body={"text": "Bob's"}, at=NOW)  # fmt: skip
         due.add(db, "crm-shop", [Due("right", "shop-native-anna", "asked"), Due("left", "b1", "asked")], at=NOW)
+        for native in ("crm-native-anna", "b1"):
+            needs.replace(db, "crm-shop", "left", {native: [Need(at("register:companies"), "00100104", shop)]})
         hints.put(db, crm, ["crm-native-anna", "b1"], at=NOW)
         run = runs.begin(db, "crm-shop", trigger="t", actor="a", at=NOW)
         runs.end(db, run, state="failed", counts={}, message="Anna de Zwaluwstaart was refused", at=NOW)
@@ -190,6 +194,7 @@ def test_what_is_erased_can_be_read_nowhere_and_others_keep_everything(store, wo
     assert store.run(work.listed, "ask") == []  # asked again, without her: Bob is due
     assert Due("left", "b1", "asked") in store.run(due.ready, "crm-shop", at=NOW)
     assert store.run(lambda db: [r[0] for r in db.rows("select native from due")]) == ["b1"]
+    assert store.run(lambda db: [r[0] for r in db.rows("select native from needs")]) == ["b1"]
     assert store.run(notes.get, "alert crm") is None
     assert store.run(runs.listed)[0].message == ""
     (told_case,) = store.run(suppression.cases)
