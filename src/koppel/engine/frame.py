@@ -10,6 +10,7 @@ from koppel.engine.answers import standing
 from koppel.engine.caching import bare_note, lacks, needed
 from koppel.engine.enrich import laid_over
 from koppel.engine.grouping import refuse_regrouping
+from koppel.engine.lookalikes import open_creates
 from koppel.engine.matching import Matching
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.proposals import Proposed, propose
@@ -227,6 +228,7 @@ class Loader:
         # A create in doubt that sent no key can only be recognised by people: what shows up without a key may be it.
         open_ = intents.everything(db) if self.slots else []
         self.unclear = {i.stream for i in open_ if i.kind == "create" and not i.body["operation"].get("keys")}
+        self.sent = open_creates(db, open_)
 
     def views(self, *, left: Iterable[str], right: Iterable[str]) -> list[View]:
         """The views for these dirty records, each real thing once, in a stable order."""
@@ -360,6 +362,10 @@ class Loader:
                 for m in matching.strong(native, paired=paired)
                 if m.native in far_seen
             )
+            others = concerned - paired - {candidate.side.native for candidate in strong if candidate.taken}
+            free = {far: {n: far_seen[n] for n in others if n in far_seen}, anchor: {}}
+            if mine is not None and member is None:
+                free[anchor] = {native: mine}
             answers, moved = standing(items.get(native, ()), frame.policy.shapes, anchor, side, linked, strong)
             same = {n for n in same if not _of_another_party(frame.flow, mine, twin_seen.get(n) or own.get(n))}
             made.append(
@@ -381,6 +387,8 @@ class Loader:
                     or any(lacks(far_seen[n], far_needs) for n in concerned if n in far_seen)
                     or any(twin_seen[n].bare for n in same if n in twin_seen)
                     or self._waiting(anchor, native, paired)
+                    or self._may_be_made(anchor, free[anchor], near_sides)
+                    or self._may_be_made(far, free[far], far_sides)
                     or (near_stream in self.unclear and not side.keys and member is None),
                     answers=answers,
                     moved=moved,
@@ -393,6 +401,13 @@ class Loader:
                 )
             )
         return made
+
+    def _may_be_made(self, side: SideName, free: Mapping[str, Observation], shown: Mapping[str, Side]) -> bool:
+        """Whether one of these, which belong to nobody, may be what a create in doubt made: before that is clear nothing else is
+        made of it."""
+        made = [each for each in self.sent if each.stream == self.frame.streams[side].id] if free else ()
+        shapes_ = self.frame.policy.shapes
+        return any(each.made(shapes_, side, seen.seq, shown[n].values) for n, seen in free.items() for each in made)
 
     def _waiting(self, anchor: SideName, native: str, paired: set[str]) -> bool:
         near, far = self.frame.streams[anchor].id, self.frame.streams[other(anchor)].id

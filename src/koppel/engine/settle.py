@@ -19,7 +19,7 @@ from koppel.mapping.flow import SideName, other
 from koppel.model.kinds import is_blank
 from koppel.model.problem import Problem
 from koppel.model.values import Json
-from koppel.store import flows, intents, observations, work
+from koppel.store import flows, intents, observations, streams, work
 from koppel.store.sql import Db
 from koppel.sync.base import Written
 from koppel.sync.steps import Step
@@ -31,9 +31,10 @@ OUTAGES = frozenset({None, 408, 429, 502, 503, 504})  # statuses that tell of an
 
 def open_operations(db: Db, frame: Frame, hand: Hand, planned: Iterable[Planned]) -> None:
     """Commit intents before their calls leave."""
+    since = {side: streams.get(db, stream.id).seq for side, stream in frame.streams.items()}
     rows = [
         intents.Intent(op.op, hand.run, frame.flow.id, p.step.kind, frame.streams[p.step.side].id, p.step.side, p.step.source, op.native or p.step.target,
-                       {"planned": as_json(p), "operation": as_json(op), "seen": _seen(frame, p.step)}, "sent", hand.at, hand.at,
+                       {"planned": as_json(p), "operation": as_json(op), "seen": _seen(frame, p.step), "since": since[p.step.side]}, "sent", hand.at, hand.at,
                        source_stream=frame.streams[other(p.step.side)].id)
         for p in planned for op in p.operations
     ]  # fmt: skip

@@ -106,9 +106,16 @@ class Verdict:
                 if not number and any(e.native == native and e.word == "nr" for e in server.typed):
                     continue  # a person gave it a number: it is another company's record from then on
                 key = ("nr", str(number)) if number else ("title", str(row.get("title")))
-                if key in seen and not self._made_again(key):
+                if key in seen and not self._made_again(key) and not self._parted(server, seen[key], key):
                     self.fail(2, f"{server.name}: {key} was created as {seen[key]} and as {native}")
                 seen[key] = native
+
+    def _parted(self, server: Server, native: str, key: tuple[str, str]) -> bool:
+        """Whether a person took this record apart from what it was made from, and gave it another number: it is another thing,
+        and the one it was made from gets a counterpart of its own."""
+        stream = next(self.world.stream_of(place) for place in self.world.places if place.server is server)
+        renumbered = key[0] == "nr" and str(server.rows[native].get("nr")) != key[1]
+        return renumbered and any((stream, native) in (one, two) for _, one, two in self.world.deciding.apart)
 
     def _made_again(self, key: tuple[str, str]) -> bool:
         """Two creates of one number are right when people made two records with it, copied it, deleted one that had it, or were

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from koppel.systems.spi import NoReply
+from koppel.testing.pair_desk import PairDesk
 
-from .two_sides import TwoSides
+from .two_way import two_sides
 
 WORDS = ("Bakker", "Smid", "Kuiper")
 
 
-def pairs(number: int) -> tuple[TwoSides, list[str]]:
+def pairs(number: int) -> tuple[PairDesk, list[str]]:
     """So many companies in both, settled; then people edit each on both sides, so that each is written to on both."""
-    sides = TwoSides()
+    sides = two_sides()
     row = {"mail": "info@firm.example", "tel": "0205550001"}
     natives = [
         sides.ledger.add({"title": WORDS[n], "nr": f"4210000{n}", "brand": WORDS[n].upper(), **row})
@@ -23,7 +24,7 @@ def pairs(number: int) -> tuple[TwoSides, list[str]]:
     ]
     for n in range(number):
         sides.till.add({"title": WORDS[n], "nr": f"4210000{n}", "brand": WORDS[n].upper(), **row})
-    sides.settled()
+    sides.settle()
     for n, native in enumerate(natives):
         (right,) = [r for r, shown in sides.till.rows.items() if shown["nr"] == f"4210000{n}"]
         sides.ledger.edit(native, {"title": f"{WORDS[n]} BV"})
@@ -31,7 +32,7 @@ def pairs(number: int) -> tuple[TwoSides, list[str]]:
     return sides, natives
 
 
-def renumbered(sides: TwoSides, native: str, *, held: int) -> None:
+def renumbered(sides: PairDesk, native: str, *, held: int) -> None:
     """The account is moved to another database, and somebody types into a record until it bears the version we hold of it."""
     sides.ledger.renumber()
     typed = 0
@@ -41,7 +42,7 @@ def renumbered(sides: TwoSides, native: str, *, held: int) -> None:
     assert sides.ledger.versions[native] == held
 
 
-def overwritten(sides: TwoSides, native: str) -> list[tuple[Any, Any]]:
+def overwritten(sides: PairDesk, native: str) -> list[tuple[Any, Any]]:
     """Of a field of a Ledger record: what stood there when it was written, and what the trail says stood there."""
     stood = [w.over for w in sides.ledger.written if (w.native, w.word) == (native, "brand")]
     told = [
@@ -59,18 +60,18 @@ def overwritten(sides: TwoSides, native: str) -> list[tuple[Any, Any]]:
 def test_what_a_person_typed_is_not_written_over_under_a_version_that_came_back() -> None:
     sides, (_, second) = pairs(2)
     held = sides.ledger.versions[second]
-    sides.before_write = lambda: renumbered(sides, second, held=held)
+    sides.wire.before_write = lambda: renumbered(sides, second, held=held)
     sides.sync()
     assert all(stood == told for stood, told in overwritten(sides, second)), overwritten(sides, second)
-    sides.settled()
+    sides.settle()
     assert [stood for stood, _ in overwritten(sides, second)] == [f"Getypt {held - 2}"]
     assert sides.ledger.rows[second]["brand"] == "SMID NIEUW"
 
 
 def test_after_the_sign_each_write_reads_its_record_first_and_what_is_as_it_was_is_written() -> None:
     sides, natives = pairs(3)
-    sides.before_write = sides.ledger.renumber
-    sides.settled()
+    sides.wire.before_write = sides.ledger.renumber
+    sides.settle()
     assert [sides.ledger.rows[n]["brand"] for n in natives] == [f"{word.upper()} NIEUW" for word in WORDS]
     assert sides.ledger.redundant == 0
 
@@ -85,7 +86,7 @@ def test_a_record_that_was_edited_is_no_sign() -> None:
         return answer(request)
 
     sides.ledger.handle = noted  # type: ignore[method-assign]
-    sides.before_write = lambda: sides.ledger.edit(first, {"brand": "Getypt"})
+    sides.wire.before_write = lambda: sides.ledger.edit(first, {"brand": "Getypt"})
     sides.sync()
     assert reads == [f"id={first}"]
     assert sides.ledger.rows[second]["brand"] == "SMID NIEUW"
@@ -109,6 +110,6 @@ def test_what_does_not_show_any_more_is_not_written(answer: str) -> None:
         return plain(request)
 
     sides.ledger.handle = meddled  # type: ignore[method-assign]
-    sides.before_write = lambda: renumbered(sides, second, held=held)
+    sides.wire.before_write = lambda: renumbered(sides, second, held=held)
     sides.sync()
     assert [w for w in sides.ledger.written if w.native == second] == []
