@@ -156,8 +156,10 @@ def _load(db: Db, frame: Frame, part: dict[SideName, list[str]]) -> list[View]:
 
 
 def _once(steps: Sequence[Step]) -> list[Step]:
-    """Each step once: a record that is dirty on both sides is looked at from one anchor, but parts may overlap."""
+    """Each step once: a record that is dirty on both sides is looked at from one anchor, but parts may overlap, and a link may
+    be decided on from both sides."""
     seen: dict[tuple[Json, ...], Step] = {}
     for step in steps:
-        seen.setdefault((step.kind, step.side, step.left, step.right, step.field), step)
+        side = "" if step.kind == "link" else step.side
+        seen.setdefault((step.kind, side, step.left, step.right, step.field), step)
     return list(seen.values())

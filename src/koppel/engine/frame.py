@@ -357,6 +357,12 @@ class Loader:
             }
             concerned = {*paired, *(m.native for m in matching.strong(native, paired=paired))}
             concerned |= {p.native for p in weak.get(native, ())}
+            parted = tuple(
+                Candidate(far_sides[m.native], m.by, m.taken, m.apart)
+                for m in (() if linked or unseen else matching.parted(native))
+                if m.native in far_seen and not far_sides[m.native].gone
+            )
+            concerned |= {candidate.side.native for candidate in parted}
             strong = tuple(
                 Candidate(far_sides[m.native], m.by, m.taken, m.apart, m.news)
                 for m in matching.strong(native, paired=paired)
@@ -398,6 +404,7 @@ class Loader:
                         _proposed(far_sides[p.native], p) for p in weak.get(native, ()) if p.native in far_seen
                     ),
                     follows=native in follows,
+                    parted=parted,
                 )
             )
         return made

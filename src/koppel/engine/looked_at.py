@@ -12,7 +12,7 @@ from koppel.engine.anchors import anchor_of, anchor_side, item_field
 from koppel.engine.frame import Frame
 from koppel.engine.hand import Hand
 from koppel.mapping.flow import SideName, other
-from koppel.store import apart, due, flows, work
+from koppel.store import apart, due, flows, subjects, work
 from koppel.store.due import Due
 from koppel.store.sql import Db
 from koppel.sync.base import Written
@@ -71,8 +71,26 @@ def settle_views(
                 over.append(item.id)
                 _after_proposal(db, frame, hand, item)
         work.close(db, over, by=hand.actor, at=hand.at)
+    _answered_by_linking(db, frame, hand, views, steps)
     for entry, not_before in again:
         due.add(db, frame.flow.id, [entry], at=hand.at, not_before=not_before)
+
+
+def _answered_by_linking(db: Db, frame: Frame, hand: Hand, views: Sequence[View], steps: Sequence[Step]) -> None:
+    """Which record a right one is has been answered once it has its counterpart: from then on it is looked at from there."""
+    joined = {linked.side.native for view in views if view.anchor == "left" for linked in view.linked}
+    joined |= {step.right for step in steps if step.kind == "link" and step.right}
+    asked = [
+        item
+        for item in work.about(db, frame.flow.id, "right", sorted(joined))
+        if item.list == "ask" and item.state == "open" and not item.field and not item.code.startswith(CODES)
+    ]
+    if not asked:
+        return
+    members = subjects.of_records(db, frame.streams["right"].id, [item.native for item in asked])
+    lefts = subjects.of_subjects(db, frame.streams["left"].id, {member.subject for member in members.values()})
+    over = [i.id for i in asked if i.native in members and members[i.native].subject in lefts]
+    work.close(db, over, by=hand.actor, at=hand.at)
 
 
 def _after_proposal(db: Db, frame: Frame, hand: Hand, item: work.Item) -> None:

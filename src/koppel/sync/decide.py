@@ -178,6 +178,9 @@ def _new(policy: Policy, view: View) -> list[Step] | Need:
         best = view.proposals[0]
         text = f"{best.side.label} may be the same ({best.score} of 100): {'; '.join(best.reasons)}"
         return [_ask_match(policy, view, "proposed", text)]
+    if view.parted:  # it had a counterpart until a person took them apart: whether it gets another one is not guessed
+        text = f"it belonged with {view.parted[0].side.label} and was held apart from it ({view.parted[0].apart})"
+        return [_ask_match(policy, view, "apart", text)]
     return [_create(policy, view)]
 
 
@@ -255,7 +258,7 @@ def _as_answered(policy: Policy, view: View, answer: Json) -> list[Step] | Need:
         return [_refuse(view, early) if early else _create(policy, view)]
     already = {linked.side.native for linked in view.linked}
     chosen = [native for native in (answer if isinstance(answer, list) else [answer]) if native not in already]
-    offered = (*view.candidates, *view.proposals)
+    offered = (*view.candidates, *view.parted, *view.proposals)
     found = [c for c in offered if c.side.native in chosen and not c.taken]
     if len(found) != len(chosen):
         return [_ask_match(policy, view, "answer_stale", "the record chosen is no longer a candidate")]
@@ -467,10 +470,13 @@ def _park(view: View, problem: Problem) -> Step:
 
 
 def _ask_match(policy: Policy, view: View, code: str, text: str) -> Step:
-    """Ask which record it is: those that carry its keys, else those that are merely alike; a new one; or left out."""
+    """Ask which record it is: those that carry its keys or belonged with it, else those that are merely alike; a new one; or
+    left out."""
     to = other(view.anchor)
     choices: list[dict[str, Json]] = [
-        {"answer": c.side.native, "label": c.side.label, "by": list(c.by)} for c in view.candidates if not c.taken
+        {"answer": c.side.native, "label": c.side.label, "by": list(c.by)}
+        for c in (*view.candidates, *view.parted)
+        if not c.taken
     ]
     if code in ("proposed", "answer_stale"):
         choices += [
