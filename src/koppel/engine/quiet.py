@@ -16,7 +16,7 @@ from koppel.store import standing, work
 from koppel.store.sql import Db
 from koppel.sync.decide import EXISTS
 from koppel.sync.steps import Step
-from koppel.sync.undo import CODES, MARK
+from koppel.sync.undo import CODES, MARK, RESTORED
 
 
 def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
@@ -99,9 +99,14 @@ def leave_both_alone(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
 
 
 def _together_again(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
-    """An undo put a pair together again: that it is left alone holds no more."""
+    """An undo put a pair together again: that it is left alone holds no more, and the answer that asked for it is carried out.
+    Said here and now, or it would be carried out once more when a person takes them apart before the run's end is reached."""
     for side, native in halves(step.left, step.right):
         standing.lift(db, frame.flow.id, side, [native] if native else [], by=hand.actor, at=hand.at)
+    pair = (step.left, step.right)
+    answered = [i for i in work.answered(db, frame.flow.id, CODES) if i.code == RESTORED]
+    over = [i.id for i in answered if (i.body.get("left"), i.body.get("right")) == pair]
+    work.close(db, over, by=hand.actor, at=hand.at)
 
 
 def leave_alone(db: Db, frame: Frame, hand: Hand, step: Step, side: SideName) -> None:

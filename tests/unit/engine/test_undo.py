@@ -10,9 +10,13 @@ import msgspec
 import pytest
 
 from koppel.engine import flow as engine
+from koppel.engine import identity
+from koppel.engine.identity import By
 from koppel.mapping.flow import Brakes, RunRules
 from koppel.model.problem import UsageError
-from koppel.store import runs, subjects
+from koppel.model.values import Ref
+from koppel.store import runs, subjects, work
+from koppel.sync.undo import CODES
 from koppel.testing.pair_desk import QUARTER, PairDesk
 
 from .two_way import Somebody, bakery, two_sides
@@ -437,6 +441,27 @@ def test_what_an_undo_archived_is_brought_back_by_a_person_and_linked_again(side
     sides.ledger.edit(left, {"title": "Slager"})
     sides.sync()
     assert sides.till.rows[native]["title"] == "Slager"
+    assert sides.still_does(2) == {}
+
+
+def test_a_pair_brought_back_by_an_answer_and_then_taken_apart_by_hand_stays_apart(sides: PairDesk) -> None:
+    left = sides.ledger.add({"nr": "42100001", "title": "Bakker"})
+    back = sides.undo(sides.sync().run)
+    (native,) = sides.till.rows
+    sides.undo(back.run)
+    sides.till.edit(native, {"archived": None})
+    sides.answer("done")
+    sides.later(QUARTER)
+    assert sides.killing.run(engine.sync_flow(sides.ports, sides.flow, engine.Options()), at="quiet steps settled")
+    assert sides.store.run(work.answered, sides.flow.id, CODES) == []
+    sides.ports = sides.new_ports("two")
+    (linked,) = sides.trail("linked")[-1:]
+    assert "decided by a person" in str(linked.data)
+    one, two = Ref.parse(f"left:customers:{left}"), Ref.parse(f"right:shops:{native}")
+    sides.store.run(lambda db: identity.unlink(db, [sides.flow], By("mieke", sides.clock.now()), one, two))
+    sides.settle()
+    assert sides.trail("linked")[-1] == linked
+    assert [item.code for item in sides.asks()] == ["apart"], "what was answered has been done: it is nobody's question"
     assert sides.still_does(2) == {}
 
 
