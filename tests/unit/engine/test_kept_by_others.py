@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
 from koppel.engine.frame import make_frame
 from koppel.engine.hand import Hand
 from koppel.engine.quiet import settle_quietly
-from koppel.store import flows, standing, streams, subjects
+from koppel.model.company import Company
+from koppel.model.record import Record
+from koppel.store import flows, observations, standing, streams, subjects
 from koppel.store.flows import Position, StoredBase
+from koppel.store.observations import Seen
 from koppel.store.sql import Db
 from koppel.sync.base import Base
 from koppel.sync.steps import Step
@@ -24,8 +27,8 @@ def members(db: Db, stream: int, subject: str) -> list[str]:
     return [member.native for member in subjects.of_subjects(db, stream, [subject]).get(subject, [])]
 
 
-def parted(third: str, *, keeps: str, noted: bool = True) -> tuple[bool, bool]:
-    """Unlink a pair of which another flow keeps the left or the right in step with a third system's record of that id.
+def parted(third: str, *, keeps: Sequence[str], noted: bool = True, left_gone: bool = False) -> tuple[bool, bool]:
+    """Unlink a pair of which other flows keep the left, the right or both in step with a third system's record of that id.
     Whether the left and the right are still members."""
     sides = two_sides()
     frame = make_frame(sides.ports, sides.flow)
@@ -36,11 +39,15 @@ def parted(third: str, *, keeps: str, noted: bool = True) -> tuple[bool, bool]:
         subject = subjects.create(db, at=sides.clock.at)
         for stream, native in ((left, LEFT), (right, RIGHT), (other, third)):
             subjects.join(db, subject, stream, native, role="main", why="test", at=sides.clock.at)
-        ours: Any = LEFT if keeps == "left" else RIGHT
-        flows.move(db, "theirs", Position("1", {}, 0, 0))
-        if noted:
-            standing.between(db, "theirs", left if keeps == "left" else right, other)
-        flows.save_bases(db, "theirs", [StoredBase(ours, third, subject, Base(), "", "", 0)])
+        for side in keeps:
+            ours, theirs = {"left": (left, LEFT), "right": (right, RIGHT)}[side], f"theirs of the {side}"
+            flows.move(db, theirs, Position("1", {}, 0, 0))
+            if noted:
+                standing.between(db, theirs, ours[0], other)
+            flows.save_bases(db, theirs, [StoredBase(ours[1], third, subject, Base(), "", "", 0)])
+        observations.take_in(db, left, [Seen(LEFT, Record(Company(name="Bakker")))], at=sides.clock.at)
+        if left_gone:
+            observations.mark_unseen_gone(db, left, streams.begin_scan(db, left), at=sides.clock.at)
         flows.save_bases(db, "pair", [StoredBase(LEFT, RIGHT, subject, Base(), "", "", 0)])
         step = Step("unlink", "right", LEFT, RIGHT, because={"": "test"})
         settle_quietly(db, frame, Hand(1, "test", sides.clock.at), step)
@@ -52,9 +59,14 @@ def parted(third: str, *, keeps: str, noted: bool = True) -> tuple[bool, bool]:
 @pytest.mark.parametrize("third", ["9", LEFT, RIGHT], ids=["its own id", "the left's id", "the right's id"])
 @pytest.mark.parametrize("keeps", ["left", "right"])
 def test_who_another_flow_keeps_stays_whatever_ids_it_has_elsewhere(keeps: str, third: str) -> None:
-    assert parted(third, keeps=keeps) == (keeps == "left", keeps == "right")
+    assert parted(third, keeps=[keeps]) == (keeps == "left", keeps == "right")
 
 
 @pytest.mark.parametrize("keeps", ["left", "right"])
 def test_a_flow_that_has_not_said_between_which_streams_it_is_keeps_what_bears_its_ids(keeps: str) -> None:
-    assert parted("9", keeps=keeps, noted=False) == (keeps == "left", keeps == "right")
+    assert parted("9", keeps=[keeps], noted=False) == (keeps == "left", keeps == "right")
+
+
+@pytest.mark.parametrize(("left_gone", "stay"), [(False, (True, False)), (True, (False, True))])
+def test_of_two_that_other_flows_keep_the_one_that_lives_stays(left_gone: bool, stay: tuple[bool, bool]) -> None:
+    assert parted("9", keeps=["left", "right"], left_gone=left_gone) == stay

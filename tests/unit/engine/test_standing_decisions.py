@@ -12,6 +12,7 @@ import pytest
 from koppel.engine import flow as engine
 from koppel.engine.flow import Options, Result
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, RunRules
+from koppel.store import standing, work
 from koppel.testing.pair_desk import QUARTER, PairDesk
 
 from .two_way import bakery, two_sides
@@ -79,6 +80,22 @@ def test_a_match_question_answered_with_skip_is_not_asked_again_by_another_flow(
         sides.answer("skip")
     sides.settle()
     assert did(run_other(sides, ALONG)) == {}
+
+
+def test_what_was_decided_about_a_field_or_a_flows_own_scope_is_no_other_flows_business() -> None:
+    sides = two_sides()
+    sides.sync()
+    run_other(sides, ALONG)
+    given: dict[str, Any] = {"flow": "pair", "side": "left", "body": {}, "at": 1.0}
+
+    def elsewhere(native: str, **more: Any) -> int:
+        number = sides.store.run(work.put, "ask", native=native, **given | more)
+        sides.store.run(work.answer, number, "skip", by="mieke", at=2.0)
+        return len(sides.store.run(standing.elsewhere, "second", "left", [native]))
+
+    assert elsewhere("1", code="twins") == 1
+    assert elsewhere("2", code="conflict", field="phone") == 0
+    assert elsewhere("3", code="outside") == 0
 
 
 def test_taken_in_anew_it_takes_part_in_every_flow_again() -> None:

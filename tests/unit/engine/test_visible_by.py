@@ -6,7 +6,7 @@ from typing import Any
 
 from koppel.mapping.flow import Endpoint
 from koppel.systems.spi import Response
-from koppel.testing.pair_desk import PairDesk
+from koppel.testing.pair_desk import QUARTER, PairDesk
 from koppel.testing.toy_servers import Server
 
 from .two_way import two_sides
@@ -63,6 +63,18 @@ def test_what_a_page_read_in_time_does_not_show_is_still_written_again() -> None
     sides, shop, customer = till_on_the_left()
     sides.till.deaf.add((shop, "brand"))
     written_to_till(sides, customer)
+    sides.till.deaf.clear()
+    assert sides.sync().counts["update"] == 1
+    assert sides.till.rows[shop]["brand"] == "SLAGER"
+
+
+def test_what_a_page_was_too_old_to_show_is_looked_at_once_more_and_written_if_it_was_not_kept() -> None:
+    sides, shop, customer = till_on_the_left()
+    sides.till.deaf.add((shop, "brand"))
+    written_to_till(sides, customer)
+    sides.clock.at += 10 - QUARTER
+    throttle(sides.ledger, 60)
+    assert sides.sync().counts["update"] == 0
     sides.till.deaf.clear()
     assert sides.sync().counts["update"] == 1
     assert sides.till.rows[shop]["brand"] == "SLAGER"

@@ -149,8 +149,10 @@ def test_a_side_that_shows_nothing_or_a_fifth_holds_until_a_person_lets_it_pass(
     writes = desk.ledger.writes + desk.till.writes
     stopped = desk.sync()
     assert (stopped.state, stopped.plan.guard.override) == ("stopped", "vanished")  # type: ignore[union-attr]
-    for _ in range(3):  # nor does any ordinary run after it
-        assert desk.sync().state == "stopped"
+    for _ in range(3):  # nor does any ordinary run after it, which reads nothing whole again so soon
+        again = desk.sync()
+        assert (again.state, again.counts["read_whole"]) == ("stopped", 0)
+    assert desk.sync().counts["read_whole"] > 0  # an hour after
     desk.later(WEEK)
     assert desk.sync().state == "stopped"
     assert desk.ledger.writes + desk.till.writes == writes

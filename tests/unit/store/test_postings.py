@@ -49,6 +49,7 @@ def test_later_parts_hold_what_is_new_changed_or_gone_since(here):
     store.run(postings.belong, stream, {"1": ["a"]}, known={"1"})  # looked at again, and the same
     assert store.run(postings.news, stream, "a", 2) == 3
     made(store, stream, "a", 2)
+    assert [store.run(postings.news, stream, "a", part) for part in (2, 3)] == [3, 0]
     assert store.run(postings.documents_of, stream, "a/2") == ["2", "3", "4"]
     assert store.run(postings.documents_of, stream, "a") == ["1", "2", "3"]
     assert store.run(postings.postings_of, stream, "2") == ["a", "a/2"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from koppel.engine import deciding, proposals
-from koppel.store import blocks
+from koppel.store import apart, blocks
 
 HERE = {"street": "Dorpsstraat", "number": "12", "postcode": "1034WL", "city": "Amsterdam"}
 RULES = {"match": {"propose": ("name+postcode", "email_domain", "phone")}}
@@ -73,6 +73,8 @@ def test_a_person_who_says_it_is_another_gets_a_new_record_and_is_not_asked_agai
     result = office.sync(flow)
     assert (result.counts["ask"], office.asks()) == (0, [])
     assert len(office.there("books", "customers")) == 2
+    mine, other = (office.stream("crm:accounts"), left), (office.stream("books:customers"), right)
+    assert [held.other(mine) for held in office.store.run(apart.of_records, [mine])] == [other]
 
 
 def test_none_of_these_is_remembered_where_nothing_would_be_created(office: Any) -> None:
