@@ -37,11 +37,12 @@ async def find_dirty(pass_: Pass, *, first: bool) -> dict[SideName, list[str]]:
     await read_bare(pass_.ports, pass_.sender, pass_.frame, found)
     if not pass_.frame.listable("left") and pass_.flow.scope.take == "intake+right" and not pass_.options.limited:
         named = await named_by_right(pass_.ports, pass_.sender, pass_.frame, found["right"])
-        found["left"] += [native for native in named if native not in set(found["left"])]
+        found["left"] = list(dict.fromkeys([*found["left"], *named]))
     if not pass_.frame.listable("left") and first:
         await _look_up_left(pass_, found["left"], due_lefts)
         brought = await pass_.ports.store.tx(_brought, pass_)
-        found["left"] += [n for n in brought if n not in set(found["left"]) and not pass_.options.limited]
+        if not pass_.options.limited:
+            found["left"] = list(dict.fromkeys([*found["left"], *brought]))
     if first and pass_.flow.enrich:
         stream = pass_.frame.streams["left"].id
         pass_.frame.again += await enrich.ask(pass_.ports, pass_.sender, pass_.flow, stream, found["left"])
@@ -69,27 +70,24 @@ def _dirty(db: Db, pass_: Pass, now: float) -> tuple[dict[SideName, list[str]], 
     frame, flow = pass_.frame, pass_.flow
     place = pass_.place or Position("", {}, 0, 0)
     pass_.upto = {side: frame.streams[side].seq for side in ("left", "right")}
-    found: dict[SideName, list[str]] = {}
+    found: dict[SideName, dict[str, None]] = {}  # each once, in the order it was found
     for side in SIDES:
         since = place.left_seq if side == "left" else place.right_seq
-        found[side] = _changed(db, pass_, side, since)
+        found[side] = dict.fromkeys(_changed(db, pass_, side, since))
     asked: dict[str, str] = {}
     for entry in due.ready(db, flow.id, at=now):
         side = _side(entry.side)
         if entry.why in due.WISHES:
             pass_.wished.add((side, entry.native))
-        if entry.native not in found[side]:
-            found[side].append(entry.native)
+        found[side].setdefault(entry.native)
         if side == "left":
             asked[entry.native] = entry.why
     for side_name, native in needs.met(db, flow.id) if frame.references else ():
-        if native not in found[_side(side_name)]:
-            found[_side(side_name)].append(native)
+        found[_side(side_name)].setdefault(native)
     for item in work.ready_to_retry(db, flow.id, at=now):
         side = _side(item.side)
         pass_.retried.add(item.id)
-        if item.native not in found[side]:
-            found[side].append(item.native)
+        found[side].setdefault(item.native)
         if side == "left" and item.op is None:  # what the vendor refused was read well: it is only sent again
             asked.setdefault(item.native, "retry")
     if not frame.listable("left") and (pass_.options.refresh or flow.run.refresh is not None):
@@ -100,8 +98,8 @@ def _dirty(db: Db, pass_: Pass, now: float) -> tuple[dict[SideName, list[str]], 
             else observations.older_than(db, frame.streams["left"].id, linked, now - (flow.run.refresh or 0))
         )
         asked |= dict.fromkeys(old, "refresh")
-        found["left"] += [native for native in old if native not in set(found["left"])]
-    return found, asked
+        found["left"] |= dict.fromkeys(old)
+    return {side: list(natives) for side, natives in found.items()}, asked
 
 
 def _not_yet_asked(pass_: Pass, natives: list[str]) -> list[str]:

@@ -176,9 +176,8 @@ def _settle_done(
         if key in frame.policy.shapes and frame.policy.shapes[key].rule.when != "create"
     }
     written: dict[SideName, dict[str, Written]] = {step.side: on_their_way}
-    prov = dict.fromkeys(
-        step.values.keys() - on_their_way.keys(), entry
-    )  # what is on its way is accepted when it shows
+    # what is on its way is accepted when it shows
+    prov = {key: entry for key in step.values if key not in on_their_way}
 
     def tell(news: dict[str, tuple[Json, Json]]) -> int:
         if step.kind == "create" and all(is_blank(value) for both in news.values() for value in both):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from koppel.engine import flow as engine
 from koppel.engine import identity
+from koppel.engine.flow import Options
 from koppel.engine.identity import By, Changed
 from koppel.engine.membership import identity as shown
 from koppel.model.problem import UsageError
@@ -200,6 +203,42 @@ def test_who_says_that_it_is_another_gets_a_new_counterpart_for_that_one_only(of
     office.sync(flow)
     assert counted(office) == (1, 2)
     assert [(item.side, item.native) for item in office.asks()] == [("right", right)]
+
+
+def test_what_has_gone_or_found_another_counterpart_since_is_not_offered(office: Any) -> None:
+    flow, left, right = without_numbers(office)
+    other_ = office.put("crm", "accounts", name="Bakkerij Korenaar")
+    office.sync(office.flow("crm-books", "crm:accounts", "books:customers", create_right=False))
+    do(office, [flow], "link", f"crm:accounts:{other_}", f"books:customers:{right}")
+    office.edit("crm", "accounts", left, phone="3")
+    office.sync(flow)
+    (item,) = office.asks()
+    assert (item.native, [choice["answer"] for choice in item.body["choices"]]) == (left, ["create", "skip"])
+
+
+def test_an_unlinked_record_whose_old_counterpart_is_deleted_is_made_like_any_other(office: Any) -> None:
+    flow, left, right = without_numbers(office)
+    office.delete("books", "customers", right)
+    office.edit("crm", "accounts", left, phone="3")
+    office.sync(flow)
+    office.sync(flow)
+    assert office.asks() == []
+    assert counted(office) == (1, 1)
+
+
+def test_a_question_about_a_right_record_stays_open_while_the_link_that_answers_it_is_only_decided(office: Any) -> None:
+    """A stored plan is carried out that does not hold the link."""
+    flow, left, right = without_numbers(office)
+    office.edit("crm", "accounts", left, phone="3")
+    plan = office.plan(flow)
+    (mine,) = [item for item in office.asks() if item.side == "left"]
+    answer(office, mine, right)
+    office.time += 3600.0
+    asyncio.run(engine.apply_plan(office.ports, flow, plan, Options()))
+    assert office.together() == set()
+    assert [(item.side, item.native) for item in office.asks() if item.state == "open"] == [("right", right)]
+    office.sync(flow)
+    assert office.asks() == []
 
 
 def test_what_was_unlinked_is_asked_about_by_a_flow_that_knows_only_its_fellow(office: Any) -> None:
