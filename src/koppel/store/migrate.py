@@ -11,9 +11,7 @@ import sqlalchemy as sa
 
 from koppel.model.problem import SetupError
 
-REVISIONS = tuple(
-    f"{number:04d}" for number in range(1, 11)
-)  # all this Koppel knows; a test compares them with the files
+REVISIONS = tuple(f"{number:04d}" for number in range(1, 11))  # all there are; a test compares them with the files
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "koppel_version"  # not Alembic's own name: a PostgreSQL schema may hold another program's tables
 SCHEMA = "koppel_schema"  # the engine's execution option that names the workspace's PostgreSQL schema
