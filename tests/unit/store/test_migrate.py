@@ -136,7 +136,9 @@ def test_what_an_older_store_holds_is_there_after_it_was_brought_up_to_date(url,
     body = vault.seal(msgspec.json.encode(agreed))
     with engine.begin() as connection:
         for flow in ("linked", "new"):
-            connection.exec_driver_sql(f"insert into flows (id, digest, left_seq, right_seq) values ('{flow}', 'd', 3, 4)")
+            connection.exec_driver_sql(
+                f"insert into flows (id, digest, left_seq, right_seq) values ('{flow}', 'd', 3, 4)"
+            )
         connection.exec_driver_sql(
             "insert into bases (flow, left_native, right_native, subject, body, left_digest, right_digest, generation, norm_version)"
             f" values ('linked', 'a', 'b', 's', '{body}', 'l', 'r', 7, 1)"
