@@ -56,6 +56,15 @@ def test_later_parts_hold_what_is_new_changed_or_gone_since(here):
     assert [one.part for one in store.run(postings.parts, stream, "a")] == [1, 2]
 
 
+def test_what_is_looked_at_again_and_taken_no_more_is_news(here):
+    store, stream = here
+    store.run(postings.belong, stream, {"1": ["a"], "2": ["a"]})
+    made(store, stream, "a")
+    store.run(postings.belong, stream, {"1": [], "2": ["a"]}, known={"1", "2"})  # other documents are wanted since
+    assert store.run(postings.news, stream, "a", 2) == 1
+    assert store.run(postings.members, stream, "a", size=9) == ["2"]
+
+
 def test_what_left_before_posting_was_never_in_it(here):
     store, stream = here
     store.run(postings.belong, stream, {"1": ["a"], "2": ["a"]})
