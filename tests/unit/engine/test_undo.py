@@ -191,6 +191,21 @@ def test_a_plan_applied_again_does_not_ask_what_was_answered(
     assert again == (0 if carried_out and answer == "before" else 1)  # a new plan asks what it finds
 
 
+def test_a_question_about_another_field_is_not_taken_for_one_that_was_never_asked(sides: PairDesk) -> None:
+    left, right = settled_pair(sides, web="www.old.example")
+    sides.ledger.edit(left, {"tel": "0205550002", "web": "www.new.example"})
+    run = sides.sync().run
+    sides.later()
+    sides.till.edit(right, {"tel": "0205550003", "web": "www.third.example"})
+    plan = sides.plan_undo(run)
+    sides.till.edit(right, {"web": "www.old.example"})  # by hand: nothing is left to ask about this one
+    for _ in range(2):
+        result = sides.apply(plan)
+        assert [p.step.field.rpartition(" ")[2] for p in result.moved] == ["website"]
+        assert result.already == 0
+    assert len(sides.asks()) == 1
+
+
 def test_an_answer_shows_in_the_plan_before_it_is_carried_out(sides: PairDesk) -> None:
     left, right = settled_pair(sides)
     sides.ledger.edit(left, {"tel": "0205550002"})
