@@ -337,6 +337,12 @@ def test_a_value_that_was_to_stand_beside_another_and_never_came_is_parked() -> 
     assert (out.to, out.agreed, out.parks["name"].code) == (NOTHING, {}, "not_kept")
 
 
+@pytest.mark.parametrize("at", [99.0, 100.0])
+def test_what_was_decided_no_later_is_no_decision_against_it(at: float) -> None:
+    out = merged("A", "A", apart(Written("B", "A", at=100.0, before="A"), Written("A", "A", at=at)), visible=BY_NOW)
+    assert out.parks["name"].code == "not_kept"
+
+
 def test_what_never_came_is_over_once_it_was_decided_otherwise() -> None:
     """The left was edited since and set back to what the right shows: both show that, and nobody waits for the rest."""
     back = Written("A", "A", at=150.0, before="X")
@@ -386,6 +392,12 @@ def test_a_person_says_which_side_stands(answer: str, side: str, value: str) -> 
 def test_a_person_gives_a_third_value() -> None:
     out = merged("B", "C", "A", owner="ask", answer={"value": "D"})
     assert out.to == {"left": {"name": "D"}, "right": {"name": "D"}}
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_third_value_goes_only_where_it_may_be_written(side: str) -> None:
+    shape = Shape(rule=rule(owner="ask"), write_left=side == "left", write_right=side == "right")
+    assert merged("B", "C", "A", shape=shape, answer={"value": "D"}).to == to(side, "D")
 
 
 def test_a_person_leaves_both_as_they_are() -> None:
