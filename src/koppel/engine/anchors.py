@@ -10,6 +10,8 @@ from koppel.store.due import Due
 from koppel.store.sql import Db
 from koppel.sync.steps import Step
 
+TO_LEFT = "to the left "  # ends in a blank, as all that is about a whole record; no system has blanks in its ids
+
 
 def anchor_of(step: Step) -> str:
     """The record a step's work items hang on: the left one where there is one."""
@@ -32,8 +34,10 @@ def item_field(step: Step) -> str:
 
 
 def refused_about(step: Step) -> str:
-    """What was refused is about a whole record: of several followers each has an item, and tries, of its own."""
-    return f"{step.right} " if step.follower and step.right else ""
+    """What was refused is about a whole record: of several followers each has an item, and tries, of its own; so have the two
+    writes of a pair, of which neither hides the other."""
+    one_of_several = f"{step.right} " if step.follower and step.right else ""
+    return f"{one_of_several}{TO_LEFT}" if step.side == "left" and step.left else one_of_several
 
 
 def keep_due(

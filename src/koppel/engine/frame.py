@@ -227,6 +227,7 @@ class Loader:
         self.slots = intents.slots(db)
         # A create in doubt that sent no key can only be recognised by people: what shows up without a key may be it.
         open_ = intents.everything(db) if self.slots else []
+        self.unshown: list[str] = []  # left records of a listed side that were asked for and never seen
         self.unclear = {i.stream for i in open_ if i.kind == "create" and not i.body["operation"].get("keys")}
         self.sent = open_creates(db, open_)
 
@@ -243,10 +244,18 @@ class Loader:
                 lonely[native] = None
         left_anchors.update((native, None) for several in self._alike(list(lonely)).values() for native in several)
         made = self._views("left", list(left_anchors))
+        made += self._views("right", self._counterparts(self.unshown))
         if self.frame.flow.create_left:  # what a left record's question is about waits for its answer
             asked = {p.side.native for view in made if not view.waiting for p in view.proposals}
             made += self._views("right", [native for native in lonely if native not in asked])
         return made
+
+    def _counterparts(self, lefts: list[str]) -> list[str]:
+        """What left records were made from that never showed: it is looked at instead, or nobody would ask what became of them."""
+        streams_ = self.frame.streams
+        members = subjects.of_records(self.db, streams_["left"].id, lefts)
+        rights = subjects.of_subjects(self.db, streams_["right"].id, {m.subject for m in members.values()})
+        return list(dict.fromkeys(m.native for several in rights.values() for m in several))
 
     def lefts_of(self, right: list[str]) -> dict[str, list[str]]:
         """For right records, the left ones they belong with: by membership, else by key."""
@@ -336,6 +345,8 @@ class Loader:
             mine = own.get(native)
             unread = mine is None and native not in frame.unfound
             if unread and frame.listable(anchor):
+                if anchor == "left":
+                    self.unshown.append(native)
                 continue  # named before it was ever listed: it comes with its stream, or does not exist
             side = near_sides[native] if mine else Side(native, {}, "", label=native, gone=False)
             member = members.get(native)

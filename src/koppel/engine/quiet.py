@@ -94,7 +94,10 @@ def leave_both_alone(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
     """What an undo took apart is neither linked nor made again by itself, from whichever side it is looked at."""
     for side in ("left", "right"):
         native = step.left if side == "left" else step.right
-        if native and not any(i.code == standing.ALONE for i in work.about(db, frame.flow.id, side, [native])):
+        archived = step.kind == "archive" and side == step.side  # that holds for more flows than one
+        if native and (
+            archived or not any(i.code == standing.ALONE for i in work.about(db, frame.flow.id, side, [native]))
+        ):
             leave_alone(db, frame, hand, step, side)
 
 
@@ -110,12 +113,15 @@ def _together_again(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
 
 
 def leave_alone(db: Db, frame: Frame, hand: Hand, step: Step, side: SideName) -> None:
-    """Whose counterpart was removed over there is not made again by itself: a standing decision, until it is taken in anew."""
+    """Whose counterpart was removed over there is not made again by itself: a standing decision, until it is taken in anew.
+    Of what was archived nothing is made in any flow: there it may still be listed."""
     native = step.left if side == "left" else step.right
     assert native is not None
     text = f"{step.because.get('', '')}; unlinked, and left alone from then on"
     body: dict[str, Json] = {"label": step.label, "text": text, "choices": [{"answer": "skip"}]}
     body |= {"left": step.left, "right": step.right}
+    if step.kind == "archive" and side == step.side:
+        body[standing.OUT_OF_USE] = True
     flow = frame.flow.id
     number = work.put(
         db, "ask", flow=flow, side=side, native=native, code=standing.ALONE, body=body, at=hand.at, run=hand.run

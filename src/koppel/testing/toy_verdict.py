@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from koppel.engine.anchors import TO_LEFT
 from koppel.mapping.flow import FieldRule, Flow, SideName, other
 from koppel.model.values import Json
 from koppel.model.versions import FACTS
@@ -103,6 +104,8 @@ class Verdict:
                 row = server.rows.get(native)
                 if row is None:
                     continue  # a person deleted it since
+                if row.get("archived") and self.world.undoing.archived(server.name, native):
+                    continue  # taken back: along another edge it may rightly come again
                 if not number and any(e.native == native and e.word == "nr" for e in server.typed):
                     continue  # a person gave it a number: it is another company's record from then on
                 key = ("nr", str(number)) if number else ("title", str(row.get("title")))
@@ -178,7 +181,7 @@ class Verdict:
                 word = toys.WORD[rule.path]
                 if not _applies(flow, rule, pair) or alike(word, one.get(word), two.get(word)):
                     continue
-                if about & {"", rule.path, f"{pair.right} {rule.path}", "missing", "scope"}:
+                if about & {"", TO_LEFT, rule.path, f"{pair.right} {rule.path}", "missing", "scope"}:
                     continue
                 self._differ(flow, rule, pair, one.get(word), two.get(word))
 

@@ -13,7 +13,7 @@ from koppel.engine import flow as engine
 from koppel.engine.flow import Options, Result
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, RunRules
 from koppel.store import standing, work
-from koppel.testing.pair_desk import QUARTER, PairDesk
+from koppel.testing.pair_desk import QUARTER, PairDesk, pair_flow
 
 from .two_way import bakery, two_sides
 
@@ -158,3 +158,20 @@ def test_a_deletion_is_answered_by_every_flow_also_where_two_systems_use_the_sam
     sides.ledger.delete(left)
     assert did(run_other(sides, first)) == {"archive": 1}
     assert sides.sync().counts["archive"] == 1
+
+
+def test_of_what_an_undo_archived_no_flow_makes_anything_anywhere() -> None:
+    """A third system would get it, and from there it might come back."""
+    desk = PairDesk(pair_flow(create_left=True, create_right=False))
+    desk.connections["third"] = replace(desk.connections["right"], name="third")
+    desk.till.add({"title": "Bakker"})
+    desk.undo(desk.sync().run)
+    (made,) = [native for _, _, native in desk.ledger.created]
+    assert desk.ledger.rows[made]["archived"]
+    onwards = pair_flow(id="onwards", right=Endpoint("third", "shops"))
+    desk.later()
+    assert desk.do(engine.sync_flow(desk.ports, onwards, Options())).counts["create"] == 0
+    assert desk.till.created == []
+    desk.do(engine.take(desk.ports, onwards, [made]))
+    desk.later()
+    assert desk.do(engine.sync_flow(desk.ports, onwards, Options())).counts["create"] == 1
