@@ -219,7 +219,7 @@ class Work:
         open_ = intents.slots(self.db)
         creating = {slot for _, slot in open_}
         for stream, native in records:
-            if (stream, f"record {native}") in open_ or f"from {native}" in creating:
+            if (stream, f"record {native}") in open_ or intents.slot_from(stream, native) in creating:
                 raise UsageError(
                     f"A write about {self.names[stream]}:{native} is in doubt.",
                     remedy="Run its flow first (koppel sync FLOW): it finds out what became of it.",
