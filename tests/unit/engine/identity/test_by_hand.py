@@ -18,7 +18,7 @@ from koppel.engine.membership import identity as shown
 from koppel.model.problem import UsageError
 from koppel.model.values import Ref
 from koppel.store import flows as bases
-from koppel.store import subjects, work
+from koppel.store import intents, subjects, work
 
 KVK, OTHER = "00000019", "00000027"
 
@@ -381,11 +381,12 @@ def test_a_change_that_is_no_longer_as_it_left_things_is_not_taken_back(office: 
 
 
 def test_nothing_is_linked_while_a_write_is_in_doubt(office: Any, flow: Any, two: Any) -> None:
-    stream = office.stream("books:customers")
+    stream, source = office.stream("books:customers"), office.stream("crm:accounts")
     office.store.run(
         lambda db: db.run(
             "insert into intents (op, run, flow, kind, stream, side, source_native, slot, body, state, opened_at)"
-            " values ('o', 1, 'f', 'create', :s, 'right', 'A1', 'from A1', '', 'doubt', 1.0)", s=stream
+            " values ('o', 1, 'f', 'create', :s, 'right', 'A1', :slot, '', 'doubt', 1.0)",
+            s=stream, slot=intents.slot_from(source, "A1"),
         )
     )  # fmt: skip
     with pytest.raises(UsageError, match="in doubt"):
