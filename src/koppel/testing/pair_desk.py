@@ -22,7 +22,7 @@ from koppel.engine.undo import plan_undo
 from koppel.mapping.flow import Brakes, Endpoint, FieldRule, Flow, Match, RunRules
 from koppel.model.can import Field
 from koppel.model.values import Json
-from koppel.store import due, trail, work
+from koppel.store import due, streams, subjects, trail, work
 from koppel.store.due import Due
 from koppel.store.store import Store, in_memory
 from koppel.store.vault import Vault
@@ -205,9 +205,17 @@ class PairDesk:
     def answer(self, value: Json, *, field: str | None = None, which: int = 0, by: str = "mieke") -> work.Item:
         """A person answers a question, the first one (about that field) or another."""
         item = [item for item in self.asks() if field is None or item.field == field][which]
+        self._decided(item, value, by)
+        return item
+
+    def tell(self, value: Json) -> None:
+        """A person who looked says what became of the one operation in doubt."""
+        (item,) = self.doubts()
+        self._decided(item, value, "mieke")
+
+    def _decided(self, item: work.Item, value: Json, by: str) -> None:
         self.store.run(work.answer, item.id, value, by=by, at=self.clock.at)
         self.store.run(due.add, item.flow, [Due(item.side, item.native, "asked")], at=self.clock.at)
-        return item
 
     # --- what Koppel does ---
 
@@ -285,6 +293,17 @@ class PairDesk:
     def parked(self) -> list[work.Item]:
         """What could not be done."""
         return self.store.run(work.listed, "parked")
+
+    def doubts(self) -> list[work.Item]:
+        """Operations of which nobody knows what became of them."""
+        return [item for item in self.parked() if item.code == "in_doubt"]
+
+    def partners(self, left: str) -> set[str]:
+        """Who on the right is one with a record of the left."""
+        mine, theirs = (self.store.run(streams.ensure, *end) for end in (("left", "customers"), ("right", "shops")))
+        member = self.store.run(subjects.of_records, mine.id, [left]).get(left)
+        found = self.store.run(subjects.of_subjects, theirs.id, {member.subject}) if member else {}
+        return {each.native for several in found.values() for each in several}
 
     def trail(self, kind: str | None = None) -> list[trail.Recorded]:
         """The trail, or its entries of one kind."""

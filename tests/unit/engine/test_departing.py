@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from koppel.engine import execute
+from koppel.engine.flow import Options, sync_flow
 from koppel.store import apart, intents, streams, subjects
 from koppel.testing.pair_desk import PairDesk, company
 
@@ -69,3 +70,28 @@ def test_a_pair_that_was_taken_apart_since_it_was_decided_is_not_written(monkeyp
     once_at(desk, "chunk answered", taken_apart_by_a_person)
     assert desk.sync().counts["update"] == 6
     assert [desk.till.rows[native]["title"] == "Bakker" for _, native in pairs] == [True] * 6 + [False]
+
+
+def test_what_left_late_is_asked_about_late() -> None:
+    """The process died with its call under way: nobody asks before it must have shown, counted from when it left."""
+    desk = PairDesk()
+    desk.ledger.add(company(1))
+    shop = desk.ports.connections["right"].resource("shops")
+    shows = desk.ports.timeout + shop.can.settles_after
+
+    def waits() -> None:
+        desk.later(100)
+        desk.ports.point = desk.killing.point
+
+    once_at(desk, "before send write", waits)
+    assert desk.killing.run(sync_flow(desk.ports, desk.flow, Options()), at="after send write")
+    left = desk.clock.at
+    desk.store.run(lambda db: db.run("delete from leases"))  # another worker, once that one is known to be dead
+    desk.ports = desk.new_ports("two")
+    desk.clock.at = left + shows - 1
+    desk.sync()
+    assert desk.scalar("select count(*) from intents") == 1
+    desk.clock.at = left + shows + 1
+    desk.sync()
+    assert desk.scalar("select count(*) from intents") == 0
+    assert desk.till.writes == len(desk.till.rows) == 1

@@ -9,9 +9,6 @@ import pytest
 
 from koppel.mapping.flow import FieldRule
 from koppel.model.values import Json
-from koppel.store import due, streams, subjects, work
-from koppel.store.due import Due
-from koppel.store.sql import Db
 from koppel.testing.pair_desk import PairDesk, pair_flow
 
 NUMBER, ANOTHER = "42100001", "42100099"
@@ -43,60 +40,42 @@ def lost(*, then: dict[str, Json] | None, made: bool = True, **flow: Any) -> tup
     return desk, left
 
 
-def doubts(desk: PairDesk) -> list[work.Item]:
-    return [item for item in desk.parked() if item.code == "in_doubt"]
-
-
-def told(db: Db, desk: PairDesk, value: str) -> None:
-    """A person who looked says what became of it."""
-    (item,) = [item for item in work.listed(db, "parked") if item.code == "in_doubt"]
-    work.answer(db, item.id, value, by="mieke", at=desk.clock.now())
-    due.add(db, item.flow, [Due(item.side, item.native, "asked")], at=desk.clock.now())
-
-
-def partners(desk: PairDesk, left: str) -> set[str]:
-    mine, theirs = (desk.store.run(streams.ensure, *end) for end in (("left", "customers"), ("right", "shops")))
-    member = desk.store.run(subjects.of_records, mine.id, [left]).get(left)
-    found = desk.store.run(subjects.of_subjects, theirs.id, {member.subject}) if member else {}
-    return {each.native for several in found.values() for each in several}
-
-
 @pytest.mark.parametrize("then", [{"nr": ANOTHER}, {"nr": None}, {"nr": ANOTHER, "tel": "0205550002"}])
 def test_it_is_asked_about_and_not_made_again(then: dict[str, Json]) -> None:
     desk, left = lost(then=then)
     (made,) = [native for _, _, native in desk.till.created]
-    (item,) = doubts(desk)
+    (item,) = desk.doubts()
     assert f"right:shops:{made} came about since" in item.body["text"]
-    assert partners(desk, left) == set()
+    assert desk.partners(left) == set()
 
 
 def test_who_names_the_record_that_was_made_has_it_linked() -> None:
     desk, left = lost(then={"nr": ANOTHER})
     (made,) = [native for _, _, native in desk.till.created]
-    desk.store.run(told, desk, made)
+    desk.tell(made)
     desk.settle()
-    assert partners(desk, left) == {made}
+    assert desk.partners(left) == {made}
     assert len(desk.till.created) == 1
-    assert doubts(desk) == []
+    assert desk.doubts() == []
 
 
 def test_who_says_that_it_did_not_happen_has_one_made() -> None:
     desk, left = lost(then={**BAKKER, "nr": ANOTHER}, made=False)
     (theirs,) = desk.till.rows
-    assert len(doubts(desk)) == 1
-    desk.store.run(told, desk, "did_not")
+    assert len(desk.doubts()) == 1
+    desk.tell("did_not")
     desk.settle()
     (made,) = [native for _, _, native in desk.till.created]
-    assert partners(desk, left) == {made}
+    assert desk.partners(left) == {made}
     assert made != theirs
-    assert doubts(desk) == []
+    assert desk.doubts() == []
 
 
 def test_meanwhile_nothing_is_made_of_it_on_the_other_side() -> None:
     desk, _ = lost(then={"nr": ANOTHER}, create_left=True)
-    assert len(doubts(desk)) == 1
+    assert len(desk.doubts()) == 1
     assert len(desk.ledger.rows) == 1
-    desk.store.run(told, desk, "did_not")
+    desk.tell("did_not")
     desk.settle()
     assert sorted(str(row["nr"]) for row in desk.ledger.rows.values()) == [NUMBER, ANOTHER], "its turn comes after all"
 
@@ -119,16 +98,16 @@ def test_meanwhile_it_is_not_linked_with_what_carries_its_new_number() -> None:
 
     desk.till.handle = meddled  # type: ignore[method-assign]
     desk.settle()
-    assert len(doubts(desk)) == 1
+    assert len(desk.doubts()) == 1
     assert len(desk.till.created) == 1
-    assert partners(desk, smid) == smids
+    assert desk.partners(smid) == smids
 
 
 @pytest.mark.parametrize("then", [None, {"title": "Kuiper", "nr": ANOTHER, "mail": "info@bakker.example"}])
 def test_what_bears_little_of_what_was_sent_is_no_reason_to_ask(then: dict[str, Json] | None) -> None:
     desk, left = lost(then=then, made=False)
     (made,) = [native for _, _, native in desk.till.created]
-    assert partners(desk, left) == {made}
+    assert desk.partners(left) == {made}
     assert desk.parked() == []
 
 
@@ -140,5 +119,5 @@ def test_what_was_known_before_it_was_sent_cannot_be_what_it_made() -> None:
     desk.wire.lose_before = 1
     desk.settle()
     (made,) = [native for _, _, native in desk.till.created]
-    assert partners(desk, left) == {made}
+    assert desk.partners(left) == {made}
     assert desk.parked() == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from koppel.mapping.flow import FieldRule
+from koppel.model.problem import Problem
 from koppel.sync.base import Base, Written
 from koppel.sync.merge import GIVE_UP_AFTER, NEWEST_MARGIN, Merged, Now, Visible, merge
 from koppel.sync.shapes import Shape
@@ -414,3 +415,10 @@ def test_an_answer_that_agrees_with_what_is_there_by_now_is_done() -> None:
 def test_a_persons_empty_choice_clears_what_the_other_side_holds() -> None:
     """Choosing the empty side is a decision; the rule that an empty value wipes nothing is for machines."""
     assert merged(None, "C", "A", owner="ask", answer="left").to == to("right", None)
+
+
+def test_emptying_a_reference_waits_for_nobody() -> None:
+    shape = Shape(rule=rule(empty="clear"))
+    missing = Problem("needs", "who is meant is not there yet")
+    now = Now(left=None, right="A", left_lacks=missing)
+    assert merge({"name": shape}, {"name": now}, Base({"name": "A"}, {"name": "A"})).to == to("right", None)
