@@ -5,13 +5,20 @@ Store functions: they take a `Db`; the caller decides which of them share a tran
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from koppel.engine.anchors import halves
 from koppel.engine.frame import Frame
 from koppel.engine.hand import Hand
 from koppel.engine.matching import held_apart
 from koppel.mapping.flow import SideName
 from koppel.store import apart, flows, observations, standing, subjects, work
+from koppel.store.apart import Record
+from koppel.store.flows import StoredBase
 from koppel.store.sql import Db
+from koppel.store.subjects import Seat
 from koppel.sync.steps import Step
 
 
@@ -92,41 +99,77 @@ def made_meanwhile(db: Db, frame: Frame, step: Step) -> bool:
     return member is not None and bool(subjects.of_subjects(db, frame.streams[step.side].id, [member.subject]))
 
 
-def part(db: Db, frame: Frame, left: str, right: str, subject: str | None) -> None:
+def part(db: Db, frame: Frame, left: str, right: str, subject: str | None, *, at: float) -> None:
     """Take a pair apart: what was agreed is forgotten, and one of the two leaves the subject.
 
     It is the right one, unless other flows still keep that in step with something: they have their own missing-rule to follow,
-    and what lives must not lose its other counterparts. The left leaves with its last counterpart.
+    and what lives must not lose its other counterparts. Where they keep both, what is kept with the right goes along with it,
+    into a subject of their own. The left leaves with its last counterpart.
     """
     flows.drop_base(db, frame.flow.id, left, right)
-    kept = _kept_by_others(db, frame, subject)
+    held = _held_by_others(db, frame, subject)
     left_stream, right_stream = frame.streams["left"].id, frame.streams["right"].id
-    left_kept, right_kept = (left_stream, left) in kept, (right_stream, right) in kept
-    if right_kept and (not left_kept or _is_gone(db, left_stream, left, frame.flow.entity)):
+    mine, theirs = (left_stream, left), (right_stream, right)
+    kept = {record for _, _, records in held for record in records}
+    if theirs in kept and (mine not in kept or _is_gone(db, left_stream, left, frame.flow.entity)):
         subjects.leave(db, left_stream, left)
         return
+    along = _bound_to(theirs, [records for _, _, records in held])
+    if subject and len(along) > 1 and mine not in along:
+        _move_out(db, subject, along, [(flow, base) for flow, base, records in held if records <= along], at=at)
+        return
     subjects.leave(db, right_stream, right)
-    if subject and not left_kept and not subjects.of_subjects(db, right_stream, [subject]):
+    if subject and mine not in kept and not subjects.of_subjects(db, right_stream, [subject]):
         subjects.leave(db, left_stream, left)
 
 
-def _kept_by_others(db: Db, frame: Frame, subject: str | None) -> set[tuple[int, str]]:
-    """Records of a subject, each with its stream, that other flows have agreed something about: two systems may well give the
-    same id. A flow that has not said yet which streams it is between keeps what bears its ids on either of ours."""
+def _held_by_others(db: Db, frame: Frame, subject: str | None) -> list[tuple[str, StoredBase, set[Record]]]:
+    """What other flows have agreed about a subject: the flow, its base and the two records, each with its stream, for two systems
+    may well give the same id. A flow that has not said yet which streams it is between keeps what bears its ids on either of
+    ours."""
     if subject is None or not flows.others(db, frame.flow.id):
-        return set()
+        return []
     ours = tuple(stream.id for stream in frame.streams.values())
     ends = standing.ends(db)
-    kept: set[tuple[int, str]] = set()
-    for flow, stored in flows.of_subjects(db, [subject]):
+    held: list[tuple[str, StoredBase, set[Record]]] = []
+    for flow, base in flows.of_subjects(db, [subject]):
         if flow == frame.flow.id:
             continue
         if flow in ends:
             left, right = ends[flow]
-            kept |= {(left, stored.left_native), (right, stored.right_native)}
+            records = {(left, base.left_native), (right, base.right_native)}
         else:
-            kept |= {(stream, native) for stream in ours for native in (stored.left_native, stored.right_native)}
-    return kept
+            records = {(stream, native) for stream in ours for native in (base.left_native, base.right_native)}
+        held.append((flow, base, records))
+    return held
+
+
+def _bound_to(record: Record, bonds: Sequence[set[Record]]) -> set[Record]:
+    """The record and all that hangs together with it by these bonds."""
+    found, before = {record}, 0
+    while len(found) > before:
+        before = len(found)
+        found.update(*(bond for bond in bonds if bond & found))
+    return found
+
+
+def _move_out(db: Db, subject: str, moving: set[Record], bases: Sequence[tuple[str, StoredBase]], *, at: float) -> None:
+    """Give these records of a subject one of their own, and take what is agreed about them along."""
+    own = subjects.create(db, at=at)
+    before = subjects.seats(db, [subject])
+    went = [msgspec.structs.replace(seat, subject=own) for seat in before if seat.record in moving]
+    stay = [seat for seat in before if seat.record not in moving]
+    subjects.reseat(db, before, [*_led(went), *_led(stay)], at=at)
+    for flow, base in bases:
+        flows.save_bases(db, flow, [msgspec.structs.replace(base, subject=own)])
+
+
+def _led(seats: Sequence[Seat]) -> list[Seat]:
+    """The same seats, each stream led by its main, or by the first of those that are left."""
+    led: dict[int, Seat] = {}
+    for seat in sorted(seats, key=lambda seat: (seat.role != "main", seat.native)):
+        led.setdefault(seat.stream, seat)
+    return [msgspec.structs.replace(seat, role="main") if led[seat.stream] is seat else seat for seat in seats]
 
 
 def _is_gone(db: Db, stream: int, native: str, entity: str) -> bool:

@@ -79,7 +79,7 @@ def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     assert step.left is not None and step.right is not None  # noqa: PT018
     subject = pairs.subject_of(db, frame, step.left, step.right)
     entries.record(db, frame, hand, "unlinked", step, subject=subject)
-    pairs.part(db, frame, step.left, step.right, subject)
+    pairs.part(db, frame, step.left, step.right, subject, at=hand.at)
     if step.field == "restore":
         stays = other(step.side)
         anchors.keep_due(db, frame, hand, stays, step.left if stays == "left" else step.right, "restore")

@@ -23,9 +23,7 @@ from koppel.sync.undo import CREATED
 from koppel.testing.worlds import Slot, World
 
 COMES, LIKELY, TRIES = 0.5, 0.25, 6
-KINDS = (
-    "pair",
-)  # in a graph what is taken back of companies without a number may come again along another edge, as two
+KINDS = ("pair", "graph")
 LAST = 6  # of so many runs one is chosen
 
 

@@ -70,3 +70,45 @@ def test_a_flow_that_has_not_said_between_which_streams_it_is_keeps_what_bears_i
 @pytest.mark.parametrize(("left_gone", "stay"), [(False, (True, False)), (True, (False, True))])
 def test_of_two_that_other_flows_keep_the_one_that_lives_stays(left_gone: bool, stay: tuple[bool, bool]) -> None:
     assert parted("9", keeps=["left", "right"], left_gone=left_gone) == stay
+
+
+def test_what_others_keep_with_the_right_goes_along_with_it_when_others_keep_the_left_too() -> None:
+    sides = two_sides()
+    frame = make_frame(sides.ports, sides.flow)
+    left, right = frame.streams["left"].id, frame.streams["right"].id
+
+    def arrange_and_part(db: Db) -> tuple[int, int]:
+        ends = {name: streams.ensure(db, name, "things").id for name in ("of the left", "of the right", "farther")}
+        subject = subjects.create(db, at=sides.clock.at)
+        bonds = (
+            ("left and its own", left, LEFT, "of the left", "3"),
+            ("right and its own", right, RIGHT, "of the right", "3"),
+            ("and on", ends["of the right"], "3", "farther", "8"),
+        )
+        for stream, native in ((left, LEFT), (right, RIGHT), (ends["of the left"], "3"), (ends["of the right"], "3")):
+            subjects.join(db, subject, stream, native, role="main", why="test", at=sides.clock.at)
+        for native, role in (("8", "main"), ("9", "follower")):
+            subjects.join(db, subject, ends["farther"], native, role=role, why="test", at=sides.clock.at)
+        for flow, stream, native, name, other in bonds:
+            flows.move(db, flow, Position("1", {}, 0, 0))
+            standing.between(db, flow, stream, ends[name])
+            flows.save_bases(db, flow, [StoredBase(native, other, subject, Base(), "", "", 0)])
+        flows.save_bases(db, "pair", [StoredBase(LEFT, RIGHT, subject, Base(), "", "", 0)])
+        step = Step("unlink", "right", LEFT, RIGHT, because={"": "test"})
+        settle_quietly(db, frame, Hand(1, "test", sides.clock.at), step)
+        mine, theirs = (subjects.of_records(db, s, [n])[n].subject for s, n in ((left, LEFT), (right, RIGHT)))
+        assert [(m.stream, m.native, m.role) for m in subjects.seats(db, [mine])] == [
+            (left, LEFT, "main"),
+            (ends["of the left"], "3", "main"),
+            (ends["farther"], "9", "main"),
+        ]
+        assert [(m.stream, m.native) for m in subjects.seats(db, [theirs])] == [
+            (right, RIGHT),
+            (ends["of the right"], "3"),
+            (ends["farther"], "8"),
+        ]
+        told = {flow: base.subject for flow, base in flows.of_subjects(db, [mine, theirs])}
+        assert told == {"left and its own": mine, "right and its own": theirs, "and on": theirs}
+        return left, right
+
+    sides.store.run(arrange_and_part)
