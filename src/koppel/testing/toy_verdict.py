@@ -292,9 +292,16 @@ class Verdict:
     # --- manners ----------------------------------------------------------------------------------------------------------
 
     def _budgets(self) -> None:
+        # What was counted falls away with the power, by design: a call must not wait for the disk, and the vendor's own answer
+        # puts the count right.
+        forgotten = self.world.machine.forgotten
         for server in self.servers:
-            if server.over_budget:
-                self.fail(10, f"{server.name} refused {server.over_budget} calls over its allowance")
+            excused = 0
+            if isinstance(server, TillServer):
+                over = {minute: count - server.allowance for minute, count in server.minutes.items()}
+                excused = sum(min(max(0, n), forgotten[(minute + 1) * 60.0]) for minute, n in over.items())
+            if server.over_budget > excused:
+                self.fail(10, f"{server.name} refused {server.over_budget} calls over its allowance, {excused} excused")
 
     def _tokens(self) -> None:
         for server in self.servers:
