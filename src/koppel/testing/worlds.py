@@ -427,6 +427,9 @@ class World:
                 found.append(f"the last run of {flow} did not end")
             elif did := {kind: result.counts[kind] for kind in moves if result.counts[kind]}:
                 found.append(f"the last run of {flow} did {did}")
+            elif did := {word: number for word, number in result.recovered.items() if number}:
+                # News for flows that ran before it: what it found to have arrived is linked from now on.
+                found.append(f"the last run of {flow} found out about writes in doubt: {did}")
         return ", ".join(found)
 
     def judge_all(self) -> None:
