@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from koppel.engine.answers import standing
+from koppel.engine.answers import standing, withdrawn
 from koppel.engine.caching import bare_note, lacks, needed
 from koppel.engine.enrich import laid_over
 from koppel.engine.grouping import refuse_regrouping
@@ -383,7 +383,9 @@ class Loader:
             free = {far: {n: far_seen[n] for n in others if n in far_seen}, anchor: {}}
             if mine is not None and member is None:
                 free[anchor] = {native: mine}
-            answers, moved = standing(items.get(native, ()), frame.policy.shapes, anchor, side, linked, strong)
+            answers, moved = standing(
+                items.get(native, ()), frame.policy.shapes, anchor, side, linked, strong, follows=native in follows
+            )
             same = {n for n in same if not _of_another_party(frame.flow, mine, twin_seen.get(n) or own.get(n))}
             made.append(
                 View(
@@ -416,9 +418,15 @@ class Loader:
                     ),
                     follows=native in follows,
                     parted=parted,
+                    leader=self._named(anchor, follows[native]) if native in follows and moved else "",
                 )
             )
         return made
+
+    def _named(self, side: SideName, native: str) -> str:
+        """A record as people are told of it: its name and where it is."""
+        seen = observations.load(self.db, self.frame.streams[side].id, [native], entity=self.entity).get(native)
+        return f"{label(seen.record if seen else None, native)} ({self.frame.ref(side, native)})"
 
     def _may_be_made(self, side: SideName, free: Mapping[str, Observation], shown: Mapping[str, Side]) -> bool:
         """Whether one of these, which belong to nobody, may be what a create in doubt made: before that is clear nothing else is
@@ -441,6 +449,9 @@ class Loader:
         found: dict[str, list[work.Item]] = {}
         for item in work.about(self.db, self.frame.flow.id, anchor, natives):
             found.setdefault(item.native, []).append(item)
+        for native, several in found.items():
+            over = withdrawn(several)
+            found[native] = [item for item in several if item.id not in over]
         for item in decided_elsewhere(self.db, self.frame.flow.id, anchor, natives):
             mine = found.setdefault(item.native, [])
             if not any(

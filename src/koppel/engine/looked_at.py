@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from koppel.engine import bases, references
 from koppel.engine.anchors import anchor_of, anchor_side, item_field
+from koppel.engine.answers import withdrawn
 from koppel.engine.frame import Frame
 from koppel.engine.hand import Hand
 from koppel.mapping.flow import SideName, other
@@ -44,6 +45,12 @@ def settle_views(
         for view in views
         if view.own.excluded or any(linked.side.excluded for linked in view.linked)
     }
+    aside = {  # answers that wait while another record leads, which a person is asked about
+        (view.anchor, view.own.native, field)
+        for view in views
+        if view.follows and not view.own.gone
+        for field in view.moved
+    }
     sides: tuple[SideName, SideName] = ("left", "right")
     for side in sides:
         natives = [view.own.native for view in views if view.anchor == side]
@@ -59,17 +66,22 @@ def settle_views(
         refused_now = [i for i in items if i.list == "parked" and i.run == hand.run and i.op]  # by this very run
         refused = {i.native for i in refused_now}
         over: list[int] = []
+        by_record: dict[str, list[work.Item]] = {}
+        for item in items:
+            by_record.setdefault(item.native, []).append(item)
+        let_go = {number for several in by_record.values() for number in withdrawn(several)}
         for item in items:
             if item.native in waiting[side] or item.code == "in_doubt" or item.code.startswith(CODES):
                 continue
             if item.state == "answered":
                 undone = item.native in refused or (side, item.native) in unsettled
+                undone = undone or ((side, item.native, item.field) in aside and item.id not in let_go)
                 keep = undone or _stands(item, outside=(side, item.native) in outside)
             else:
                 keep = (side, item.native, item.field) in still or item in refused_now
             if not keep:
                 over.append(item.id)
-                _after_proposal(db, frame, hand, item)
+                _after_proposal(db, frame, hand, item, let_go=item.id in let_go)
         work.close(db, over, by=hand.actor, at=hand.at)
     _answered_by_linking(db, frame, hand, views, steps)
     for entry, not_before in again:
@@ -93,13 +105,13 @@ def _answered_by_linking(db: Db, frame: Frame, hand: Hand, views: Sequence[View]
     work.close(db, over, by=hand.actor, at=hand.at)
 
 
-def _after_proposal(db: Db, frame: Frame, hand: Hand, item: work.Item) -> None:
+def _after_proposal(db: Db, frame: Frame, hand: Hand, item: work.Item, *, let_go: bool) -> None:
     """A question about weak evidence is over: what was declined is not proposed again, and what it held up gets its own turn."""
     if item.code != "proposed":
         return
     near: SideName = "left" if item.side == "left" else "right"
     offered = [str(choice["answer"]) for choice in item.body.get("choices", []) if "score" in choice]
-    if item.answer in (NONE, "create"):
+    if item.answer in (NONE, "create") and not let_go:
         record_, far = (frame.streams[near].id, item.native), frame.streams[other(near)].id
         by = item.closed_by or hand.actor
         apart.hold(

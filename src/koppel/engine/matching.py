@@ -119,12 +119,12 @@ class Matching:
         member = self.members.get(native)
         return member is not None and twin in {other.native for other in self._fellows.get(member.subject, ())}
 
-    def follows(self) -> set[str]:
-        """Those of these records whose subject another record of this side leads."""
+    def follows(self) -> dict[str, str]:
+        """Those of these records whose subject another record of this side leads, and which one does."""
         return {
-            native
+            native: leader
             for native, member in self.members.items()
-            if member.role != "main" and self._fellows[member.subject][0].native != native
+            if member.role != "main" and (leader := self._fellows[member.subject][0].native) != native
         }
 
     def weak(self, records: Mapping[str, Record], items: Mapping[str, Sequence[Item]]) -> dict[str, list[Proposed]]:

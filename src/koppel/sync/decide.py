@@ -24,6 +24,7 @@ from koppel.sync.shapes import Shape
 from koppel.sync.steps import Candidate, Linked, Need, Side, Step, View
 
 NONE = "none"  # the answer that what is proposed is not the same thing, where nothing would be created
+FOLLOWS = "follows"  # the field of the question about answers that wait because another record leads
 EXISTS = "exists"  # the field of a link whose records were there before the flow, and are skipped by it
 
 
@@ -39,8 +40,10 @@ class Policy:
 
 def decide(policy: Policy, view: View) -> list[Step] | Need:
     """The steps for one view; or a Need when the other side must be asked first. An empty list: nothing to do."""
-    if view.waiting or view.follows:
+    if view.waiting:
         return []
+    if view.follows:
+        return _following(policy, view)
     if view.own.gone:
         return (
             [_gone(policy, view, linked) for linked in view.linked]
@@ -63,6 +66,28 @@ def decide(policy: Policy, view: View) -> list[Step] | Need:
             steps += _merged(policy, view, linked.side, linked.base, follower=linked.follower)
     joined = _match(policy, view)
     return joined if isinstance(joined, Need) else steps + joined
+
+
+def _following(policy: Policy, view: View) -> list[Step]:
+    """Another record leads, and this one is neither read nor written; what a person had answered about it is not lost."""
+    if not view.moved:
+        return []
+    if view.own.gone:
+        return [_refuse(view, view.unfound or _absent(view))]
+    mine = f"{policy.flow.endpoint(view.anchor)}:{view.own.native}"
+    text = f"{view.leader} leads the thing it belongs to by now, so by itself nothing is made of it: {'; '.join(view.moved.values())}"
+    text += f"; koppel split {mine} takes it out, and then that is done; skip drops what was answered"
+    return [
+        Step(
+            "ask",
+            other(view.anchor),
+            *_natives(view, None),
+            label=view.own.label,
+            field=FOLLOWS,
+            problem=Problem("follows", text),
+            choices=({"answer": "skip"},),
+        )
+    ]
 
 
 # --- matching -----------------------------------------------------------------------------------------------------

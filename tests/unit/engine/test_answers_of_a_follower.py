@@ -1,0 +1,189 @@
+"""Answers about a record that another one has come to lead: carried out, or told; never gone without a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from koppel.engine import flow as engine
+from koppel.engine import identity
+from koppel.engine.by_hand import By
+from koppel.engine.flow import Options
+from koppel.mapping.flow import Endpoint
+from koppel.model.values import Json, Ref
+from koppel.store import streams, subjects
+from koppel.store.sql import Db
+from koppel.store.work import Item
+from koppel.testing.pair_desk import START, PairDesk, pair_flow
+
+NUMBER = "42100001"
+FACING = pair_flow(id="facing", left=Endpoint("right", "shops"), right=Endpoint("left", "customers"))
+
+
+def twins(answer: Json) -> tuple[PairDesk, str, str]:
+    """Two records with one number, and nothing over there; about the second one a person has said what is to be done."""
+    desk = PairDesk()
+    first, second = (desk.ledger.add({"title": name, "nr": NUMBER}) for name in ("Bakker", "Bakker Zuid"))
+    desk.sync()
+    desk.answer("skip")
+    (item,) = desk.asks()
+    assert (item.native, item.code) == (second, "twins")
+    desk.answer(answer)
+    return desk, first, second
+
+
+def linked_by_another_flow(desk: PairDesk) -> str:
+    """A shop with the number turns up, and the flow that goes the other way gives it both customers, one of them leading."""
+    shop = desk.till.add({"title": "Bakker", "nr": NUMBER})
+    desk.later()
+    assert desk.do(engine.sync_flow(desk.ports, FACING, Options())).counts["link"] == 2
+    return shop
+
+
+def asked(desk: PairDesk) -> list[tuple[str, str]]:
+    return [(item.native, item.code) for item in desk.asks()]
+
+
+def by_hand(desk: PairDesk, did: Any, *refs: str) -> None:
+    known = [desk.flow, FACING]
+    desk.store.run(did, known, By("mieke", desk.clock.at), *(Ref.parse(ref) for ref in refs))
+
+
+def test_an_answer_that_cannot_be_carried_out_is_told_and_asked_about_for_as_long_as_another_one_leads() -> None:
+    desk, first, second = twins("create")
+    linked_by_another_flow(desk)
+    assert desk.sync().counts["ask"] == 1
+    assert asked(desk) == [(second, "follows")]
+    text = desk.asks()[0].body["text"]
+    assert text.startswith("Bakker")
+    assert f"(left:customers:{first}) leads" in text
+    assert "answered create by mieke" in text
+    assert f"koppel split left:customers:{second}" in text
+    assert desk.trail("asked")[-1].data["problem"]["code"] == "follows"
+    assert desk.till.created == []
+    desk.ledger.edit(second, {"title": "Bakker Zuid en zonen"})
+    for _ in range(2):
+        desk.later()
+        assert desk.sync().counts["create"] == 0
+        assert asked(desk) == [(second, "follows")]
+    assert len([e for e in desk.trail("asked") if e.data["problem"]["code"] == "follows"]) == 1
+
+
+@pytest.mark.parametrize("deed", [identity.split, identity.unlink])
+def test_taken_out_by_hand_it_is_made_after_all_and_the_question_is_over(deed: Any) -> None:
+    desk, _, second = twins("create")
+    linked_by_another_flow(desk)
+    desk.sync()
+    by_hand(desk, deed, f"left:customers:{second}")
+    desk.later()
+    assert desk.sync().counts["create"] == 1
+    assert (asked(desk), len(desk.partners(second))) == ([], 1)
+    desk.later()
+    assert desk.sync().counts["create"] == 0
+
+
+def test_dropped_by_a_person_the_answer_is_over_also_when_it_follows_no_more() -> None:
+    desk, _, second = twins("create")
+    linked_by_another_flow(desk)
+    desk.sync()
+    desk.answer("skip")
+    desk.later()
+    assert (desk.sync().counts["create"], asked(desk)) == (0, [])
+    by_hand(desk, identity.split, f"left:customers:{second}")
+    desk.later()
+    assert desk.sync().counts["create"] == 0
+    assert [native for native, _ in asked(desk)] == [second]
+
+
+def test_dropped_in_the_moment_it_is_taken_out_it_is_asked_anew_and_not_made() -> None:
+    desk, _, second = twins("create")
+    linked_by_another_flow(desk)
+    desk.sync()
+    desk.answer("skip")
+    by_hand(desk, identity.split, f"left:customers:{second}")
+    desk.later()
+    assert desk.sync().counts["create"] == 0
+    ((native, code),) = asked(desk)
+    assert native == second
+    assert code != "follows"
+
+
+def test_left_out_it_stays_left_out_and_nobody_is_asked() -> None:
+    desk, _, second = twins("skip")
+    linked_by_another_flow(desk)
+    assert (desk.sync().counts["ask"], asked(desk)) == (0, [])
+    by_hand(desk, identity.split, f"left:customers:{second}")
+    desk.later()
+    assert (desk.sync().counts["create"], asked(desk)) == (0, [])
+
+
+def test_linked_with_what_was_chosen_by_the_one_that_leads_the_answer_is_carried_out() -> None:
+    desk = PairDesk()
+    shop = desk.till.add({"title": "Bakker", "nr": NUMBER})
+    _, second = (desk.ledger.add({"title": name, "nr": NUMBER}) for name in ("Bakker", "Bakker Zuid"))
+    desk.sync()
+    desk.answer("skip")
+    desk.answer(shop)
+    desk.later()
+    assert desk.do(engine.sync_flow(desk.ports, FACING, Options())).counts["link"] == 2
+    assert desk.partners(second) == {shop}
+    assert (desk.sync().counts["ask"], asked(desk)) == (0, [])
+
+
+def test_a_record_chosen_that_the_one_that_leads_does_not_belong_with_is_told() -> None:
+    desk = PairDesk()
+    shop = desk.till.add({"title": "Bakker", "nr": NUMBER})
+    first, second = (desk.ledger.add({"title": name, "nr": NUMBER}) for name in ("Bakker", "Bakker Zuid"))
+    desk.sync()
+    desk.answer("skip")
+    desk.answer(shop)
+    desk.store.run(of_one_thing, first, second)
+    desk.later()
+    assert (desk.sync().counts["link"], asked(desk)) == (0, [(second, "follows")])
+    assert f"answered {shop} by mieke" in desk.asks()[0].body["text"]
+    by_hand(desk, identity.split, f"left:customers:{second}")
+    desk.later()
+    assert (desk.sync().counts["link"], asked(desk)) == (1, [])
+    assert desk.partners(second) == {shop}
+
+
+def of_one_thing(db: Db, leads: str, follows: str) -> None:
+    """What a flow to a third system makes of two customers."""
+    subject = subjects.create(db, at=START)
+    stream, elsewhere = streams.ensure(db, "left", "customers"), streams.ensure(db, "third", "customers")
+    subjects.join(db, subject, elsewhere.id, "1", role="main", why="by hand", at=START)
+    subjects.join(db, subject, stream.id, leads, role="main", why="by hand", at=START)
+    subjects.join(db, subject, stream.id, follows, role="follower", why="by hand", at=START)
+
+
+def test_a_choice_between_two_values_is_told_as_well() -> None:
+    flow = pair_flow()
+    asks = tuple(msgspec.structs.replace(rule, owner="ask") if rule.key == "name" else rule for rule in flow.fields)
+    desk = PairDesk(pair_flow(*asks))
+    one, _ = desk.both({"title": "Aannemer", "nr": "42100009"})
+    two, right = desk.both({"title": "Bakker", "nr": NUMBER})
+    desk.settle()
+    desk.ledger.edit(two, {"title": "Links"})
+    desk.till.edit(right, {"title": "Rechts"})
+    desk.sync()
+    desk.answer("left", field="name")
+    known = [desk.flow]
+    refs = [Ref.parse(f"left:customers:{native}") for native in (one, two)]
+    desk.store.run(lambda db: identity.merge(db, known, By("mieke", desk.clock.at), *refs, as_follower=True))
+    desk.later()
+    desk.sync()
+    told: list[Item] = [item for item in desk.asks() if item.code == "follows"]
+    assert [item.native for item in told] == [two]
+    assert "answered left by mieke" in told[0].body["text"]
+
+
+def test_once_it_is_gone_there_is_nothing_left_to_ask() -> None:
+    desk, _, second = twins("create")
+    linked_by_another_flow(desk)
+    desk.sync()
+    desk.ledger.delete(second)
+    desk.later()
+    desk.sync()
+    assert asked(desk) == []
