@@ -13,7 +13,7 @@ import msgspec
 from koppel.mapping.flow import SideName, other
 from koppel.model.values import Json
 from koppel.store.work import Item
-from koppel.sync.decide import FOLLOWS, NONE
+from koppel.sync.decide import DROP, FOLLOWS, NONE
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Candidate, Linked, Side, Step
 from koppel.sync.undo import CODES
@@ -54,10 +54,10 @@ def standing(
 def withdrawn(items: Iterable[Item]) -> set[int]:
     """Answers that a person let go when told that another record leads: they are carried out no more, also when none leads."""
     items = [item for item in items if item.state == "answered"]
-    let_go = max((item.closed_at or 0.0 for item in items if item.field == FOLLOWS), default=None)
-    if let_go is None:
+    dropped = [item.closed_at or 0.0 for item in items if item.field == FOLLOWS and item.answer == DROP]
+    if not dropped:
         return set()
-    return {item.id for item in items if _waits(item, None) and (item.closed_at or 0.0) <= let_go}
+    return {item.id for item in items if _waits(item, None) and (item.closed_at or 0.0) <= max(dropped)}
 
 
 def _waits(item: Item, linked: Sequence[Linked] | None) -> bool:

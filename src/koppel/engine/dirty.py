@@ -9,7 +9,8 @@ import msgspec
 from koppel.engine import enrich
 from koppel.engine.edited import follow_edits
 from koppel.engine.fetch import look_up
-from koppel.engine.frame import refresh, taking_part
+from koppel.engine.frame import Frame, refresh, taking_part
+from koppel.engine.matching import leaders
 from koppel.engine.named import named_by_right
 from koppel.engine.one_pass import SIDES, Pass
 from koppel.engine.privacy import spare
@@ -19,6 +20,7 @@ from koppel.model.problem import Problem
 from koppel.store import due, flows, needs, observations, subjects, work
 from koppel.store.flows import Position
 from koppel.store.sql import Db
+from koppel.sync.decide import FOLLOWS
 from koppel.systems.spi import Absent, Unknown
 
 FRESH = 24 * 3600.0  # a look-up of an unlistable left is good for a day, unless the flow or a person says otherwise
@@ -82,6 +84,8 @@ def _dirty(db: Db, pass_: Pass, now: float) -> tuple[dict[SideName, list[str]], 
         found[side].setdefault(entry.native)
         if side == "left":
             asked[entry.native] = entry.why
+    for side in SIDES:
+        found[side] |= dict.fromkeys(_led_no_more(db, frame, side))
     for side_name, native in needs.met(db, flow.id) if frame.references else ():
         found[_side(side_name)].setdefault(native)
     for item in work.ready_to_retry(db, flow.id, at=now):
@@ -100,6 +104,15 @@ def _dirty(db: Db, pass_: Pass, now: float) -> tuple[dict[SideName, list[str]], 
         asked |= dict.fromkeys(old, "refresh")
         found["left"] |= dict.fromkeys(old)
     return {side: list(natives) for side, natives in found.items()}, asked
+
+
+def _led_no_more(db: Db, frame: Frame, side: SideName) -> list[str]:
+    """Records about which an answer waits because another one leads, and of which none does any more: whoever took them apart,
+    that is no change of the record itself."""
+    stream, waiting = frame.streams[side].id, work.asked_about(db, frame.flow.id, side, FOLLOWS)
+    members = subjects.of_records(db, stream, waiting)
+    led = leaders(members, subjects.of_subjects(db, stream, {m.subject for m in members.values()}))
+    return [native for native in waiting if native not in led]
 
 
 def _not_yet_asked(pass_: Pass, natives: list[str]) -> list[str]:

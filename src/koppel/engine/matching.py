@@ -121,11 +121,7 @@ class Matching:
 
     def follows(self) -> dict[str, str]:
         """Those of these records whose subject another record of this side leads, and which one does."""
-        return {
-            native: leader
-            for native, member in self.members.items()
-            if member.role != "main" and (leader := self._fellows[member.subject][0].native) != native
-        }
+        return leaders(self.members, self._fellows)
 
     def weak(self, records: Mapping[str, Record], items: Mapping[str, Sequence[Item]]) -> dict[str, list[Proposed]]:
         """What may be the same thing as these records, of which nothing is linked over there and nobody carries a key.
@@ -148,6 +144,15 @@ class Matching:
             if answer not in taken and answer not in {p.native for p in found.setdefault(native, [])}:
                 found[native].append(Proposed(answer, Likeness(0, ())))
         return {n: [p for p in several if p.native not in declined.get(n, ())] for n, several in found.items()}
+
+
+def leaders(members: Mapping[str, Member], fellows: Mapping[str, Sequence[Member]]) -> dict[str, str]:
+    """Who leads the subject of each of these members of one side, where it is another one of `fellows`, by subject."""
+    return {
+        native: leader
+        for native, member in members.items()
+        if member.role != "main" and (leader := fellows[member.subject][0].native) != native
+    }
 
 
 class _Held:

@@ -118,6 +118,15 @@ def about(db: Db, flow: str, side: str, natives: Iterable[str]) -> list[Item]:
     return [_item(db, row) for row in rows]
 
 
+def asked_about(db: Db, flow: str, side: str, field: str) -> list[str]:
+    """The records of a side about which this is asked, each once, oldest question first."""
+    rows = db.rows(
+        "select native from work where list = 'ask' and flow = :f and side = :s and field = :x and state = 'open' order by id",
+        f=flow, s=side, x=field,
+    )  # fmt: skip
+    return list(dict.fromkeys(row[0] for row in rows))
+
+
 def answer(db: Db, number: int, value: Json, *, by: str, at: float) -> None:
     """A person decided; the next run carries it out and closes the item."""
     db.run(

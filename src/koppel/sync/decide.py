@@ -25,6 +25,7 @@ from koppel.sync.steps import Candidate, Linked, Need, Side, Step, View
 
 NONE = "none"  # the answer that what is proposed is not the same thing, where nothing would be created
 FOLLOWS = "follows"  # the field of the question about answers that wait because another record leads
+DROP = "drop"  # the answer to it that what was answered is done no more
 EXISTS = "exists"  # the field of a link whose records were there before the flow, and are skipped by it
 
 
@@ -76,7 +77,7 @@ def _following(policy: Policy, view: View) -> list[Step]:
         return [_refuse(view, view.unfound or _absent(view))]
     mine = f"{policy.flow.endpoint(view.anchor)}:{view.own.native}"
     text = f"{view.leader} leads the thing it belongs to by now, so by itself nothing is made of it: {'; '.join(view.moved.values())}"
-    text += f"; koppel split {mine} takes it out, and then that is done; skip drops what was answered"
+    text += f"; koppel split {mine} takes it out, and then that is done; drop lets go of what was answered"
     return [
         Step(
             "ask",
@@ -85,7 +86,7 @@ def _following(policy: Policy, view: View) -> list[Step]:
             label=view.own.label,
             field=FOLLOWS,
             problem=Problem("follows", text),
-            choices=({"answer": "skip"},),
+            choices=({"answer": DROP},),
         )
     ]
 

@@ -9,6 +9,7 @@ import pytest
 
 from koppel.engine import flow as engine
 from koppel.engine import identity
+from koppel.engine.answers import standing, withdrawn
 from koppel.engine.by_hand import By
 from koppel.engine.flow import Options
 from koppel.mapping.flow import Endpoint
@@ -16,10 +17,16 @@ from koppel.model.values import Json, Ref
 from koppel.store import streams, subjects
 from koppel.store.sql import Db
 from koppel.store.work import Item
+from koppel.sync.steps import Linked, Side
 from koppel.testing.pair_desk import START, PairDesk, pair_flow
 
 NUMBER = "42100001"
 FACING = pair_flow(id="facing", left=Endpoint("right", "shops"), right=Endpoint("left", "customers"))
+
+_ITEM: dict[str, Any] = {
+    "id": 7, "list": "ask", "flow": "f", "side": "left", "native": "1", "field": "", "state": "answered", "code": "twins", "body": {},
+    "answer": "create", "op": None, "run": None, "tries": 0, "opened_at": 0.0, "next_at": None, "closed_at": 1.0, "closed_by": "mieke",
+}  # fmt: skip
 
 
 def twins(answer: Json) -> tuple[PairDesk, str, str]:
@@ -84,11 +91,61 @@ def test_taken_out_by_hand_it_is_made_after_all_and_the_question_is_over(deed: A
     assert desk.sync().counts["create"] == 0
 
 
+def test_whoever_takes_it_out_it_is_looked_at_again() -> None:
+    desk, _, second = twins("create")
+    linked_by_another_flow(desk)
+    desk.sync()
+    desk.settle()
+    stream = desk.store.run(streams.ensure, "left", "customers")
+    desk.store.run(subjects.leave, stream.id, second)
+    desk.later()
+    desk.sync()
+    assert (second, "follows") not in asked(desk)
+
+
+def test_a_record_of_the_right_that_another_one_leads_is_told_of_too() -> None:
+    desk = PairDesk(pair_flow(create_left=True, create_right=False))
+    first, second = (desk.till.add({"title": name, "nr": NUMBER}) for name in ("Bakker", "Bakker Zuid"))
+    desk.sync()
+    desk.answer("skip")
+    desk.answer("create")
+    desk.store.run(of_one_thing, first, second, "right", "shops")
+    desk.later()
+    desk.sync()
+    assert (asked(desk), desk.ledger.created) == ([(second, "follows")], [])
+    by_hand(desk, identity.split, f"right:shops:{second}")
+    desk.later()
+    assert desk.sync().counts["create"] == 1
+    assert asked(desk) == []
+
+
+def test_that_it_is_none_of_what_was_offered_is_told_when_it_is_one_with_that_by_now() -> None:
+    offered: list[dict[str, Json]] = [{"answer": "77", "score": 80, "reasons": []}, {"answer": "none"}]
+    given = {"answer": "none", "code": "proposed", "field": "", "body": {"choices": offered}, "closed_at": 5.0}
+    item = Item(**(_ITEM | given))
+    for native, told in (("77", True), ("78", False)):
+        linked = [Linked(Side(native, {}, "e"), None)]
+        answers, moved = standing([item], {}, "left", Side("1", {}, "d"), linked, [], follows=True)
+        assert (answers, bool(moved)) == ({}, told)
+
+
+@pytest.mark.parametrize(("given", "over"), [
+    ({"answer": "create", "closed_at": 5.0}, True), ({"answer": "create", "closed_at": 7.0}, False), ({"answer": "skip", "closed_at": 5.0}, False),
+    ({"answer": "leave", "field": "scope", "code": "left_scope"}, False), ({"answer": "archive", "code": "undo_created", "field": "undo 1"}, False),
+    ({"answer": "right", "field": "name", "code": "conflict"}, True), ({"state": "open", "answer": None}, False),
+])  # fmt: skip
+def test_dropping_lets_go_of_what_was_answered_before_and_asks_for_something(given: dict[str, Any], over: bool) -> None:
+    dropped = Item(**(_ITEM | {"id": 8, "field": "follows", "code": "follows", "answer": "drop", "closed_at": 6.0}))
+    item = Item(**(_ITEM | given))
+    assert withdrawn([item, dropped]) == ({item.id} if over else set())
+    assert withdrawn([item]) == set()
+
+
 def test_dropped_by_a_person_the_answer_is_over_also_when_it_follows_no_more() -> None:
     desk, _, second = twins("create")
     linked_by_another_flow(desk)
     desk.sync()
-    desk.answer("skip")
+    desk.answer("drop")
     desk.later()
     assert (desk.sync().counts["create"], asked(desk)) == (0, [])
     by_hand(desk, identity.split, f"left:customers:{second}")
@@ -101,7 +158,7 @@ def test_dropped_in_the_moment_it_is_taken_out_it_is_asked_anew_and_not_made() -
     desk, _, second = twins("create")
     linked_by_another_flow(desk)
     desk.sync()
-    desk.answer("skip")
+    desk.answer("drop")
     by_hand(desk, identity.split, f"left:customers:{second}")
     desk.later()
     assert desk.sync().counts["create"] == 0
@@ -149,10 +206,10 @@ def test_a_record_chosen_that_the_one_that_leads_does_not_belong_with_is_told() 
     assert desk.partners(second) == {shop}
 
 
-def of_one_thing(db: Db, leads: str, follows: str) -> None:
+def of_one_thing(db: Db, leads: str, follows: str, connection: str = "left", resource: str = "customers") -> None:
     """What a flow to a third system makes of two customers."""
     subject = subjects.create(db, at=START)
-    stream, elsewhere = streams.ensure(db, "left", "customers"), streams.ensure(db, "third", "customers")
+    stream, elsewhere = streams.ensure(db, connection, resource), streams.ensure(db, "third", "customers")
     subjects.join(db, subject, elsewhere.id, "1", role="main", why="by hand", at=START)
     subjects.join(db, subject, stream.id, leads, role="main", why="by hand", at=START)
     subjects.join(db, subject, stream.id, follows, role="follower", why="by hand", at=START)
