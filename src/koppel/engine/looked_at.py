@@ -75,7 +75,7 @@ def settle_views(
                 continue
             if item.state == "answered":
                 undone = item.native in refused or (side, item.native) in unsettled
-                undone = undone or ((side, item.native, item.field) in aside and item.id not in let_go)
+                undone = undone or ((side, item.native, item.field) in aside)
                 keep = undone or _stands(item, outside=(side, item.native) in outside)
             else:
                 keep = (side, item.native, item.field) in still or item in refused_now

@@ -14,7 +14,7 @@ from koppel.engine.by_hand import By
 from koppel.engine.flow import Options
 from koppel.mapping.flow import Endpoint
 from koppel.model.values import Json, Ref
-from koppel.store import streams, subjects
+from koppel.store import apart, streams, subjects, work
 from koppel.store.sql import Db
 from koppel.store.work import Item
 from koppel.sync.steps import Linked, Side
@@ -244,3 +244,22 @@ def test_once_it_is_gone_there_is_nothing_left_to_ask() -> None:
     desk.later()
     desk.sync()
     assert asked(desk) == []
+    answered = desk.store.run(work.listed, "ask", state="answered")
+    assert second not in {item.native for item in answered}
+
+
+def test_dropped_about_a_likeness_nothing_is_held_apart_for_it() -> None:
+    desk = PairDesk()
+    first, second = (desk.ledger.add({"title": name}) for name in ("Aannemer", "Bakker"))
+    shop = desk.till.add({"title": "Bakker"})
+    desk.store.run(of_one_thing, first, second)
+    body: dict[str, Json] = {"choices": [{"answer": shop, "score": 80}, {"answer": "create"}, {"answer": "skip"}]}
+    about: dict[str, Any] = {"flow": "pair", "side": "left", "native": second, "code": "proposed", "body": body}
+    number = desk.store.run(lambda db: work.put(db, "ask", **about, at=START))
+    desk.store.run(work.answer, number, "create", by="mieke", at=START)
+    desk.sync()
+    assert asked(desk) == [(second, "follows")]
+    desk.answer("drop")
+    desk.later()
+    desk.sync()
+    assert (asked(desk), desk.store.run(apart.any_held)) == ([], False)
