@@ -201,12 +201,14 @@ def _its_own(db: Db, frame: Frame, intent: Intent, trace: Trace) -> Trace:
 
 
 def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace, result: Recovered) -> None:
+    if not intents.is_open(db, intent.op, run=intent.run):
+        return  # its worker was only slow, and has settled it while we asked: there is nothing left to find out
     planned = msgspec.convert(intent.body["planned"], Planned)
     settle.remember(frame, intent)
     anchor = Due(anchor_side(planned.step), anchor_of(planned.step), "waiting")
-    about = work.about(db, frame.flow.id, anchor.side, [anchor.native])
-    doubts = [item for item in about if item.code == "in_doubt" and item.op == intent.op]
     if isinstance(trace, CannotTell):
+        about = work.about(db, frame.flow.id, anchor.side, [anchor.native])
+        told = [i.id for i in about if i.code == "in_doubt" and i.op == intent.op and i.state == "answered"]
         body = {
             "label": planned.step.label,
             "text": str(trace.problem),
@@ -229,14 +231,13 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
             op=intent.op,
         )
         intents.mark_doubt(db, [intent.op], at=hand.at)
-        work.close(db, [i.id for i in doubts if i.state == "answered"], by=hand.actor, at=hand.at)
+        work.close(db, told, by=hand.actor, at=hand.at)
         result.parked += 1
         return
     answered = intent.body.get("answered")
     if isinstance(trace, NotLanded) and answered:  # the vendor said something, and did nothing: that was its refusal
         problem = msgspec.structs.replace(msgspec.convert(answered, Problem), retry_at=hand.at + REFUSED_WAIT)
         settle.settle_receipt(db, frame, hand, planned, Receipt(intent.op, "refused", problem=problem), probed=True)
-        work.close(db, [item.id for item in doubts], by=hand.actor, at=hand.at)
         result.parked += 1
         return
     if isinstance(trace, NotLanded):
@@ -248,7 +249,6 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
         result.landed += 1
     else:  # an update that shows what was there before: it did not happen; decided again, it is idempotent
         _drop(db, frame, hand, intent, planned.step, result)
-    work.close(db, [item.id for item in doubts], by=hand.actor, at=hand.at)
     due.add(db, frame.flow.id, [anchor], at=hand.at)
 
 
@@ -256,6 +256,7 @@ def _drop(db: Db, frame: Frame, hand: Hand, intent: Intent, step: Step, result: 
     """It did not happen, or it does not show that it did: its record is decided anew. A step of an undo is decided by nobody
     but its own plan, so it is asked about."""
     intents.close(db, [intent.op])
+    settle.end_doubt(db, frame, hand, step, intent.op)
     result.dropped += 1
     run = undoes(step)
     for question in refused(run, step, "its answer was lost, and it does not show that it was done") if run else ():

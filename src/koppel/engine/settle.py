@@ -71,6 +71,7 @@ def settle_receipt(
     sent_at = None if probed else intents.sent_at(db, receipt.op)
     if not intents.close(db, [receipt.op], run=None if probed else hand.run):
         return "stale"  # settled by whoever took over
+    end_doubt(db, frame, hand, step, receipt.op)
     if receipt.status == "done":
         _settle_done(db, frame, hand, step, receipt, probed=probed, sent_at=sent_at)
         return "done"
@@ -192,6 +193,13 @@ def _settle_done(
     ):  # not seen to have arrived: looked at when it must show at the latest
         shows_by = hand.at + frame.resources[step.side].can.settles_after + 1.0
         anchors.keep_due(db, frame, hand, "left", left, "read back", not_before=shows_by)
+
+
+def end_doubt(db: Db, frame: Frame, hand: Hand, step: Step, op: str) -> None:
+    """What became of an operation is known: nobody is asked about it any more. Whoever took over while its worker slept may have
+    asked, or have been answered, before that one came back and said it."""
+    items = work.about(db, frame.flow.id, anchor_side(step), [anchor_of(step)])
+    work.close(db, [i.id for i in items if i.code == "in_doubt" and i.op == op], by=hand.actor, at=hand.at)
 
 
 def _done_after_all(db: Db, frame: Frame, hand: Hand, step: Step) -> None:

@@ -13,7 +13,7 @@ from koppel.engine.anchors import TO_LEFT
 from koppel.mapping.flow import FieldRule, Flow, SideName, other
 from koppel.model.values import Json
 from koppel.model.versions import FACTS
-from koppel.store import flows, observations, subjects, trail, work
+from koppel.store import flows, intents, observations, subjects, trail, work
 from koppel.store.subjects import Member
 from koppel.sync.base import Base
 from koppel.sync.looks import is_look
@@ -60,6 +60,7 @@ class Verdict:
     def give(self) -> None:
         """Ask everything."""
         self._once()
+        self._asked_of_what_is_open()
         self._nothing_unplanned()
         for flow in self.world.flows:
             self._agreed(flow)
@@ -92,6 +93,12 @@ class Verdict:
         ]
 
     # --- effects once ---------------------------------------------------------------------------------------------------
+
+    def _asked_of_what_is_open(self) -> None:
+        """Nobody is asked what became of an operation whose outcome is known."""
+        over = self.world.doubts() - {intent.op for intent in self.world.keeper.run(intents.everything)}
+        if over:
+            self.fail(2, f"it is asked what became of {sorted(over)}, which is known")
 
     def _once(self) -> None:
         for server in self.servers:
