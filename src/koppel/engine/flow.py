@@ -45,7 +45,6 @@ from koppel.sync.steps import WRITES, View
 LEASE_SECONDS = 600.0
 ROUNDS = 3  # writing, reading back and agreeing takes two; a third for what a person did meanwhile
 SIDES: tuple[SideName, SideName] = ("left", "right")
-_ACTS = WRITES | {"link", "unlink"}
 SHORT_WAIT = 120.0  # an operation in doubt is waited for within the run when it can be asked this soon
 
 Before = Callable[[Sequence[Wanted]], Awaitable[bool]]
@@ -344,7 +343,7 @@ class _Rounds:
         waiting = _in_doubt(db, self.frame)
         allowed = {p.id for p in done}
         left_over = [  # a stored plan did not hold them; what this run was refused is on its list
-            p for p in decided if p.id not in allowed | self.total.refusals and p.step.kind in _ACTS
+            p for p in decided if p.id not in allowed | self.total.refusals and p.step.kind != "agree"
         ]
         still_due = {anchor_of(p.step) for p in (*self.moved, *left_over)}
         for view in views:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from koppel.store import due, work
+from koppel.store.due import Due
 from koppel.testing.pair_desk import PairDesk
 
 from .two_way import bakery, two_sides
@@ -77,3 +79,22 @@ def test_an_edit_of_another_field_refuses_nothing() -> None:
     result = sides.apply(plan)
     assert result.moved == ()
     assert result.counts["update"] == 6
+
+
+def test_what_is_to_be_said_about_a_due_record_is_not_lost_while_a_stored_plan_is_carried_out() -> None:
+    sides = two_sides()
+    (planned, _), (other, _) = (sides.both(bakery(f"4210000{n}")) for n in (1, 2))
+    sides.settle()
+    sides.ledger.edit(other, {"tel": "??"})
+    sides.sync()
+    (item,) = sides.parked()
+    sides.ledger.edit(planned, {"title": "Slager"})
+    plan = sides.plan()
+    # As when what was in doubt about it ends in the midst of the plan: it is due, and nothing was said about it yet.
+    sides.store.run(work.close, [item.id], by="test", at=sides.clock.at)
+    sides.store.run(due.add, "pair", [Due("left", other, "waiting")], at=sides.clock.at)
+    assert sides.apply(plan).counts["update"] == 1
+    assert sides.parked() == []
+    sides.later(900)
+    sides.sync()
+    assert [(i.native, i.field, i.code) for i in sides.parked()] == [(other, "phone", "unreadable")]
