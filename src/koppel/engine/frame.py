@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from koppel.engine.answers import standing, withdrawn
@@ -33,7 +33,9 @@ from koppel.store.observations import Observation
 from koppel.store.sql import Db, as_list
 from koppel.store.standing import between as is_between
 from koppel.store.standing import elsewhere as decided_elsewhere
+from koppel.store.standing import left_alone
 from koppel.store.streams import Stream
+from koppel.store.subjects import Member
 from koppel.sync.base import Base
 from koppel.sync.decide import Policy
 from koppel.sync.merge import Visible
@@ -335,6 +337,7 @@ class Loader:
         twin_seen = met(db, frame, anchor, {n for several in twins.values() for n in several} - {*own})
         near_sides, far_sides = sides_of(db, frame, anchor, own), sides_of(db, frame, far, far_seen)
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
+        mates = self._mates(anchor, members, partners, bases)
         partly = any(o.kept is not None for o in (*own.values(), *far_seen.values()))
         near_needs, far_needs = (
             (needed(frame.flow, frame.resources[side].can, frame.transforms) if partly else None)
@@ -350,16 +353,14 @@ class Loader:
                 continue  # named before it was ever listed: it comes with its stream, or does not exist
             side = near_sides[native] if mine else Side(native, {}, "", label=native, gone=False)
             member = members.get(native)
-            unseen = tuple(
-                p.native for p in (partners.get(member.subject, []) if member else []) if p.native not in far_seen
-            )
+            unseen = tuple(p.native for p in mates.get(native, ()) if p.native not in far_seen)
             linked = [
                 Linked(
                     far_sides[p.native],
                     _base(bases, anchor, native, p.native),
                     follower=p.role == "follower",
                 )
-                for p in (partners.get(member.subject, []) if member else [])
+                for p in mates.get(native, ())
                 if p.native in far_seen
             ]
             paired = {entry.side.native for entry in linked}
@@ -427,6 +428,28 @@ class Loader:
         """A record as people are told of it: its name and where it is."""
         seen = observations.load(self.db, self.frame.streams[side].id, [native], entity=self.entity).get(native)
         return f"{label(seen.record if seen else None, native)} ({self.frame.ref(side, native)})"
+
+    def _mates(
+        self,
+        anchor: SideName,
+        members: Mapping[str, Member],
+        partners: Mapping[str, Sequence[Member]],
+        bases: Iterable[tuple[str, str]],
+    ) -> dict[str, list[Member]]:
+        """What each of these records is a pair with. What an undo took apart is none, although others may have made both members
+        of one thing again."""
+        found = {native: list(partners.get(member.subject, ())) for native, member in members.items()}
+        pairs = {
+            (native, mate.native): (native, mate.native) if anchor == "left" else (mate.native, native)
+            for native, several in found.items()
+            for mate in several
+        }
+        new = set(pairs.values()).difference(bases)
+        alone = left_alone(self.db, self.frame.flow.id, new)
+        return {
+            native: [mate for mate in several if pairs[native, mate.native] not in alone]
+            for native, several in found.items()
+        }
 
     def _may_be_made(self, side: SideName, free: Mapping[str, Observation], shown: Mapping[str, Side]) -> bool:
         """Whether one of these, which belong to nobody, may be what a create in doubt made: before that is clear nothing else is

@@ -77,7 +77,8 @@ def paired(db: Db, frame: Frame, step: Step) -> bool:
         return True
     mine = subjects.of_records(db, frame.streams["left"].id, [step.left]).get(step.left)
     theirs = subjects.of_records(db, frame.streams["right"].id, [step.right]).get(step.right)
-    return mine is not None and theirs is not None and mine.subject == theirs.subject
+    together = mine is not None and theirs is not None and mine.subject == theirs.subject
+    return together and not standing.left_alone(db, frame.flow.id, [(step.left, step.right)])
 
 
 def subject_of(db: Db, frame: Frame, left: str | None, right: str | None) -> str | None:

@@ -10,7 +10,7 @@ from koppel.engine.frame import Frame, seen_of, sides_of
 from koppel.engine.pairs import joinable, kept_apart, subject_of
 from koppel.mapping.flow import SideName
 from koppel.model.values import Json, Ref
-from koppel.store import flows, intents, subjects, trail, work
+from koppel.store import flows, intents, standing, subjects, trail, work
 from koppel.store.sql import Db
 from koppel.sync.steps import Step
 from koppel.sync.undo import CODES, CREATED, DECIDED, FIELD, Deed, Standing, carried_out
@@ -114,7 +114,10 @@ class Standings:
         return Standing(
             left=shown["left"],
             right=shown["right"],
-            linked=left is not None and right is not None and left.subject == right.subject,
+            linked=left is not None
+            and right is not None
+            and left.subject == right.subject
+            and not standing.left_alone(db, frame.flow.id, [(deed.left, deed.right)]),
             free=joinable(db, frame, deed.left, deed.right),
             apart=kept_apart(db, frame, deed.left, deed.right),
             follower=right is not None and right.role == "follower",
@@ -172,10 +175,10 @@ def answered(db: Db, frame: Frame) -> list[tuple[work.Item, list[Step]]]:
             continue
         asked = msgspec.convert(item.body["step"], Step)
         deed = deed_of(asked, item.code)
-        standing = Standings(db, frame, deed.run).of(deed, None)
-        if standing.waiting:
+        stands = Standings(db, frame, deed.run).of(deed, None)
+        if stands.waiting:
             continue  # an operation about it is in doubt, or its values are not here: neither carried out nor over
-        found.append((item, carried_out(frame.policy, deed, standing, item.code, item.answer)))
+        found.append((item, carried_out(frame.policy, deed, stands, item.code, item.answer)))
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from koppel.mapping.flow import SideName, other
-from koppel.store import due, work
+from koppel.store import due, flows, work
 from koppel.store.due import Due
 from koppel.store.sql import Db
 from koppel.store.work import Item
@@ -88,6 +88,26 @@ def elsewhere(db: Db, flow: str, side: SideName, natives: Iterable[str]) -> list
         if item.state == "answered" and not item.field and item.answer == "skip" and item.code not in OF_ONE_FLOW
     ]
     return between_the_two + _out_of_use(db, flow, side, asked)
+
+
+def left_alone(db: Db, flow: str, pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those pairs (left, right) that an undo took apart between these two streams, and of which neither was taken in anew: no
+    pair of this flow, also when others made both members of one thing again. Where this flow has agreed on something since, it
+    put them together."""
+    asked = set(pairs)
+    if not asked:
+        return set()
+    named: set[tuple[str, str]] = set()
+    alone: dict[SideName, set[str]] = {"left": set(), "right": set()}
+    natives: dict[SideName, set[str]] = {"left": {left for left, _ in asked}, "right": {right for _, right in asked}}
+    for fellow in (Fellow(flow, turned=False), *fellows(db, flow)):
+        for side, about in natives.items():
+            for item in work.about(db, fellow.flow, fellow.side(side), about):
+                if item.code == ALONE and item.state == "answered":
+                    alone[side].add(item.native)
+                    named.add((str(item.body.get(fellow.side("left"))), str(item.body.get(fellow.side("right")))))
+    found = {pair for pair in asked & named if pair[0] in alone["left"] and pair[1] in alone["right"]}
+    return found - flows.bases_of(db, flow, left=[left for left, _ in found]).keys() if found else set()
 
 
 def _out_of_use(db: Db, flow: str, side: SideName, natives: Iterable[str]) -> list[Item]:

@@ -85,11 +85,12 @@ class Verdict:
         mine = keeper.run(subjects.of_records, world.stream_of(left), list(left.server.rows))
         theirs = keeper.run(subjects.of_subjects, world.stream_of(right), {m.subject for m in mine.values()})
         led = keeper.run(subjects.of_subjects, world.stream_of(left), {m.subject for m in mine.values()})
+        apart = self.world.undoing.taken_apart(flow)
         return [
             Pair(native, t.native, t.role == "follower", _quiet(m, led[m.subject][0].native, left.server))
             for native, m in mine.items()
             for t in theirs.get(m.subject, [])
-            if t.native in right.server.rows
+            if t.native in right.server.rows and (native, t.native) not in apart
         ]
 
     # --- effects once ---------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from koppel.testing.worlds import Slot, World
 
 COMES, LIKELY, TRIES = 0.5, 0.25, 6
 KINDS = ("pair", "graph")
+SPEAKS_OF_PAIRS = ("linked", "unlinked", "created", "updated", "agreed")
 LAST = 6  # of so many runs one is chosen
 
 
@@ -162,6 +163,18 @@ class UndoPerson:
         server = next(s for s in self.world.servers() if s.name == system)
         refs = {w.ref for w in server.written if (w.native, w.word) == (native, "archived")}
         return bool(refs & self._because_of_undo()) or self._asked(native)
+
+    def taken_apart(self, flow: Flow) -> set[tuple[str, str]]:
+        """The pairs (left, right) of a flow that an undo took apart, by the last the flow said of them: no pairs of that flow,
+        also when others hold both to be one thing."""
+        last: dict[tuple[str, str], bool] = {}
+        for entry in everything_told(self.world):
+            data = entry.data or {}
+            if data.get("flow") == flow.id and entry.kind in SPEAKS_OF_PAIRS:
+                left, right = (str(data.get(side, "")).rpartition(":")[2] for side in ("left", "right"))
+                undone = str(data.get("because", "")).startswith("undo of run")
+                last[left, right] = entry.kind == "unlinked" and undone
+        return {pair for pair, apart in last.items() if apart}
 
     def _asked(self, native: str) -> bool:
         """Whether a question says that nobody knows whether it was archived: that does not show outside."""
