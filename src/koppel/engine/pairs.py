@@ -100,17 +100,27 @@ def made_meanwhile(db: Db, frame: Frame, step: Step) -> bool:
     return member is not None and bool(subjects.of_subjects(db, frame.streams[step.side].id, [member.subject]))
 
 
-def part(db: Db, frame: Frame, left: str, right: str, subject: str | None, *, at: float) -> None:
+def part(
+    db: Db, frame: Frame, left: str, right: str, subject: str | None, *, at: float, left_alone: bool = False
+) -> None:
     """Take a pair apart: what was agreed is forgotten, and one of the two leaves the subject.
 
     It is the right one, unless other flows still keep that in step with something: they have their own missing-rule to follow,
     and what lives must not lose its other counterparts. Where they keep both, what is kept with the right goes along with it,
     into a subject of their own. The left leaves with its last counterpart.
+
+    `left_alone`: both are left alone by this flow from now on, as after an undo. Where others hold them together by way of a third
+    record nobody leaves then: whoever left would lose a counterpart that no key may find again, and would be made once more.
     """
     flows.drop_base(db, frame.flow.id, left, right)
     held = _held_by_others(db, frame, subject)
     left_stream, right_stream = frame.streams["left"].id, frame.streams["right"].id
     mine, theirs = (left_stream, left), (right_stream, right)
+    between = [(flow, base) for flow, base, records in held if records == {mine, theirs}]
+    if left_alone and mine in _bound_to(theirs, [records for _, _, records in held if records != {mine, theirs}]):
+        for flow, base in between:  # left alone is left alone by every flow between the two
+            flows.drop_base(db, flow, base.left_native, base.right_native)
+        return
     kept = {record for _, _, records in held for record in records}
     if theirs in kept and (mine not in kept or _is_gone(db, left_stream, left, frame.flow.entity)):
         subjects.leave(db, left_stream, left)

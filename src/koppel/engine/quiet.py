@@ -79,7 +79,7 @@ def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     assert step.left is not None and step.right is not None  # noqa: PT018
     subject = pairs.subject_of(db, frame, step.left, step.right)
     entries.record(db, frame, hand, "unlinked", step, subject=subject)
-    pairs.part(db, frame, step.left, step.right, subject, at=hand.at)
+    pairs.part(db, frame, step.left, step.right, subject, at=hand.at, left_alone=step.field == MARK)
     if step.field == "restore":
         stays = other(step.side)
         anchors.keep_due(db, frame, hand, stays, step.left if stays == "left" else step.right, "restore")
@@ -96,9 +96,14 @@ def leave_both_alone(db: Db, frame: Frame, hand: Hand, step: Step) -> None:
         native = step.left if side == "left" else step.right
         archived = step.kind == "archive" and side == step.side  # that holds for more flows than one
         if native and (
-            archived or not any(i.code == standing.ALONE for i in work.about(db, frame.flow.id, side, [native]))
+            archived or not any(_says_so(item, step) for item in work.about(db, frame.flow.id, side, [native]))
         ):
             leave_alone(db, frame, hand, step, side)
+
+
+def _says_so(item: work.Item, step: Step) -> bool:
+    """Whether a decision leaves this very pair alone."""
+    return item.code == standing.ALONE and (item.body.get("left"), item.body.get("right")) == (step.left, step.right)
 
 
 def _together_again(db: Db, frame: Frame, hand: Hand, step: Step) -> None:

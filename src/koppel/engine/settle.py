@@ -148,7 +148,7 @@ def _settle_done(
     entry = entries.record(db, frame, hand, kind, done, subject=subject, op=receipt.op, extra=extra)
     _done_after_all(db, frame, hand, step)
     if step.kind == "archive":  # its counterpart is gone and it is out of use: there is no pair any more
-        pairs.part(db, frame, left, right, subject, at=hand.at)
+        pairs.part(db, frame, left, right, subject, at=hand.at, left_alone=step.field == MARK)
         if step.field == MARK:
             quiet.leave_both_alone(db, frame, hand, done)
         else:  # a system that goes on listing it, out of use, is no reason to make its counterpart again

@@ -8,6 +8,7 @@ import pytest
 
 from koppel.engine.frame import make_frame
 from koppel.engine.hand import Hand
+from koppel.engine.pairs import paired
 from koppel.engine.quiet import settle_quietly
 from koppel.model.company import Company
 from koppel.model.record import Record
@@ -17,6 +18,8 @@ from koppel.store.observations import Seen
 from koppel.store.sql import Db
 from koppel.sync.base import Base
 from koppel.sync.steps import Step
+from koppel.sync.undo import MARK
+from koppel.testing.pair_desk import PairDesk
 
 from .two_way import two_sides
 
@@ -112,3 +115,42 @@ def test_what_others_keep_with_the_right_goes_along_with_it_when_others_keep_the
         return left, right
 
     sides.store.run(arrange_and_part)
+
+
+def around(desk: PairDesk, *, field: str) -> tuple[bool, bool, bool, set[str]]:
+    """Take a pair apart of which other flows keep both with one record of a third system, and yet another flow both with each
+    other. Whether the left and the right are still of the thing, whether they still are a pair of the flow, and which flows
+    still keep something of it."""
+    frame = make_frame(desk.ports, desk.flow)
+    left, right = frame.streams["left"].id, frame.streams["right"].id
+
+    def arrange_and_part(db: Db) -> tuple[bool, bool, bool, set[str]]:
+        third = streams.ensure(db, "third", "things").id
+        subject = subjects.create(db, at=desk.clock.at)
+        for stream, native in ((left, LEFT), (right, RIGHT), (third, "3")):
+            subjects.join(db, subject, stream, native, role="main", why="test", at=desk.clock.at)
+        bonds = (
+            ("of the left", (left, LEFT), (third, "3")),
+            ("of the right", (third, "3"), (right, RIGHT)),
+            ("facing", (right, RIGHT), (left, LEFT)),
+        )
+        for flow, one, two in bonds:
+            flows.move(db, flow, Position("1", {}, 0, 0))
+            standing.between(db, flow, one[0], two[0])
+            flows.save_bases(db, flow, [StoredBase(one[1], two[1], subject, Base(), "", "", 0)])
+        flows.save_bases(db, "pair", [StoredBase(LEFT, RIGHT, subject, Base(), "", "", 0)])
+        step = Step("unlink", "right", LEFT, RIGHT, because={"": "test"}, field=field)
+        settle_quietly(db, frame, Hand(1, "test", desk.clock.at), step)
+        keeping = {flow for flow, _ in flows.of_subjects(db, [subject])}
+        both = [bool(subjects.of_records(db, s, [n])) for s, n in ((left, LEFT), (right, RIGHT))]
+        return both[0], both[1], paired(db, frame, step), keeping
+
+    return desk.store.run(arrange_and_part)
+
+
+def test_what_others_hold_together_by_way_of_a_third_loses_nobody_when_an_undo_takes_it_apart() -> None:
+    assert around(two_sides(), field=MARK) == (True, True, False, {"of the left", "of the right"})
+
+
+def test_taken_apart_otherwise_one_of_the_two_leaves_also_then() -> None:
+    assert around(two_sides(), field="") == (True, False, False, {"of the left", "of the right", "facing"})

@@ -80,3 +80,18 @@ def test_taken_in_anew_it_is_a_pair_again() -> None:
     desk.sync()
     assert desk.till.rows[right]["title"] == desk.ledger.rows[left]["title"]
     assert desk.still_does(2) == {}
+
+
+def test_what_a_run_made_and_its_undo_archived_costs_nobody_the_counterparts_other_flows_have() -> None:
+    desk = two_sides()
+    desk.connections["third"] = replace(desk.connections["right"], name="third")
+    left = desk.ledger.add({"nr": "42100001", "title": "Bakker"})
+    run = desk.sync().run
+    ((_, _, right),) = desk.till.created
+    for flow in (AROUND, BACK):
+        desk.later()
+        desk.do(sync_flow(desk.ports, flow, Options()))
+    desk.undo(run)
+    assert desk.till.rows[right]["archived"]
+    assert desk.partners(left) == {right}
+    assert desk.still_does(2) == {}
