@@ -191,6 +191,11 @@ class Verdict:
                     continue
                 if about & {"", TO_LEFT, rule.path, f"{pair.right} {rule.path}", "missing", "scope"}:
                     continue
+                if pair.follower and about & {
+                    f"{pair.right} ",
+                    f"{pair.right} {TO_LEFT}",
+                }:  # all of its write was refused
+                    continue
                 self._differ(flow, rule, pair, one.get(word), two.get(word))
 
     def _looks_as_it_was(self, flow: Flow, base: Base, path: str, left: Json, right: Json) -> bool:
