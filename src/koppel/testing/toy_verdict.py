@@ -66,6 +66,7 @@ class Verdict:
             self._agreed(flow)
             self._linked(flow)
         self._nothing_lost()
+        self._numbers()
         self._known()
         self._tokens()
         self._budgets()
@@ -301,6 +302,14 @@ class Verdict:
             or "unlink" in (flow.missing_left, flow.missing_right)
             or any(i.native in about for i in self.open)
         )
+
+    def _numbers(self) -> None:
+        """A number is text: what was written of one is what somebody typed, zeros and all."""
+        typed = {edit.value for server in self.servers for edit in server.typed if edit.word == "nr"}
+        for server in self.servers:
+            made = [number for _, number, _ in server.created] + [w.value for w in server.written if w.word == "nr"]
+            if wrong := sorted({repr(number) for number in made if number and number not in typed}):
+                self.fail(13, f"{server.name} was given numbers nobody typed: {', '.join(wrong)}")
 
     # --- manners ----------------------------------------------------------------------------------------------------------
 
