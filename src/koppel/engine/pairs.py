@@ -117,7 +117,8 @@ def part(
     left_stream, right_stream = frame.streams["left"].id, frame.streams["right"].id
     mine, theirs = (left_stream, left), (right_stream, right)
     between = [(flow, base) for flow, base, records in held if records == {mine, theirs}]
-    if left_alone and mine in _bound_to(theirs, [records for _, _, records in held if records != {mine, theirs}]):
+    bonds = [records for _, _, records in held if records != {mine, theirs}] if left_alone else []
+    if left_alone and mine in _bound_to(theirs, [*bonds, *_pairs_of_others(db, frame, subject)]):
         for flow, base in between:  # left alone is left alone by every flow between the two
             flows.drop_base(db, flow, base.left_native, base.right_native)
         return
@@ -153,6 +154,22 @@ def _held_by_others(db: Db, frame: Frame, subject: str | None) -> list[tuple[str
             records = {(stream, native) for stream in ours for native in (base.left_native, base.right_native)}
         held.append((flow, base, records))
     return held
+
+
+def _pairs_of_others(db: Db, frame: Frame, subject: str | None) -> list[set[Record]]:
+    """Records of a subject that are a pair for a flow between other streams, also where it has not looked at them yet."""
+    if subject is None or not flows.others(db, frame.flow.id):
+        return []
+    ours = {stream.id for stream in frame.streams.values()}
+    natives: dict[int, list[str]] = {}
+    for seat in subjects.seats(db, [subject]):
+        natives.setdefault(seat.stream, []).append(seat.native)
+    found: list[set[Record]] = []
+    for flow, (left, right) in standing.ends(db).items():
+        pairs = {(one, two) for one in natives.get(left, ()) for two in natives.get(right, ())}
+        if flow != frame.flow.id and {left, right} != ours:
+            found += [{(left, one), (right, two)} for one, two in pairs - standing.left_alone(db, flow, pairs)]
+    return found
 
 
 def _bound_to(record: Record, bonds: Sequence[set[Record]]) -> set[Record]:

@@ -117,7 +117,7 @@ def test_what_others_keep_with_the_right_goes_along_with_it_when_others_keep_the
     sides.store.run(arrange_and_part)
 
 
-def around(desk: PairDesk, *, field: str) -> tuple[bool, bool, bool, set[str]]:
+def around(desk: PairDesk, *, field: str, looked: bool = True) -> tuple[bool, bool, bool, set[str]]:
     """Take a pair apart of which other flows keep both with one record of a third system, and yet another flow both with each
     other. Whether the left and the right are still of the thing, whether they still are a pair of the flow, and which flows
     still keep something of it."""
@@ -137,7 +137,8 @@ def around(desk: PairDesk, *, field: str) -> tuple[bool, bool, bool, set[str]]:
         for flow, one, two in bonds:
             flows.move(db, flow, Position("1", {}, 0, 0))
             standing.between(db, flow, one[0], two[0])
-            flows.save_bases(db, flow, [StoredBase(one[1], two[1], subject, Base(), "", "", 0)])
+            if looked or flow != "of the right":
+                flows.save_bases(db, flow, [StoredBase(one[1], two[1], subject, Base(), "", "", 0)])
         flows.save_bases(db, "pair", [StoredBase(LEFT, RIGHT, subject, Base(), "", "", 0)])
         step = Step("unlink", "right", LEFT, RIGHT, because={"": "test"}, field=field)
         settle_quietly(db, frame, Hand(1, "test", desk.clock.at), step)
@@ -150,6 +151,10 @@ def around(desk: PairDesk, *, field: str) -> tuple[bool, bool, bool, set[str]]:
 
 def test_what_others_hold_together_by_way_of_a_third_loses_nobody_when_an_undo_takes_it_apart() -> None:
     assert around(two_sides(), field=MARK) == (True, True, False, {"of the left", "of the right"})
+
+
+def test_a_flow_that_has_not_looked_at_what_it_has_in_hand_yet_loses_nobody_either() -> None:
+    assert around(two_sides(), field=MARK, looked=False) == (True, True, False, {"of the left"})
 
 
 def test_taken_apart_otherwise_one_of_the_two_leaves_also_then() -> None:
