@@ -37,7 +37,9 @@ def join(db: Db, frame: Frame, hand: Hand, left: str, right: str, *, why: str, f
             db, subject, right_stream, right, role="follower" if follower or taken else "main", why=why, at=hand.at
         )
     if (mine is None or theirs is None) and flows.others(db, frame.flow.id):
-        observations.tell_again(db, right_stream, right)
+        # Who came in is one with everything that was in it already: the flows that keep it in step with that look at it anew.
+        for stream, native in ([(left_stream, left)] if theirs else []) + [(right_stream, right)]:
+            observations.tell_again(db, stream, native)
     return subject
 
 
