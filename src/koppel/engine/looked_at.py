@@ -12,6 +12,7 @@ from koppel.engine.anchors import anchor_of, anchor_side, item_field
 from koppel.engine.answers import withdrawn
 from koppel.engine.frame import Frame
 from koppel.engine.hand import Hand
+from koppel.engine.own_turn import look_at_let_go, looked_at_with
 from koppel.mapping.flow import SideName, other
 from koppel.store import apart, due, flows, subjects, work
 from koppel.store.due import Due
@@ -83,6 +84,9 @@ def settle_views(
                 over.append(item.id)
                 _after_proposal(db, frame, hand, item, let_go=item.id in let_go)
         work.close(db, over, by=hand.actor, at=hand.at)
+        for view in views:
+            if view.anchor == side and view.own.native in by_record and not view.own.gone:
+                look_at_let_go(db, frame, hand, side, by_record[view.own.native], still=looked_at_with(view))
     _answered_by_linking(db, frame, hand, views, steps)
     for entry, not_before in again:
         due.add(db, frame.flow.id, [entry], at=hand.at, not_before=not_before)

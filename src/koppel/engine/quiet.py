@@ -9,6 +9,7 @@ from koppel.engine import anchors, bases, entries, pairs, worklist
 from koppel.engine.anchors import anchor_of, anchor_side, halves, item_field
 from koppel.engine.frame import Frame
 from koppel.engine.hand import Hand
+from koppel.engine.own_turn import look_at_let_go
 from koppel.engine.plan import as_json
 from koppel.mapping.flow import SideName, other
 from koppel.model.values import Json
@@ -54,7 +55,7 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         return True
     which: work.List = "ask" if step.kind == "ask" else "parked"
     assert step.problem is not None
-    before = {item.id for item in work.about(db, frame.flow.id, anchor_side(step), [anchor]) if item.state == "open"}
+    earlier = [item for item in work.about(db, frame.flow.id, anchor_side(step), [anchor]) if item.state == "open"]
     body = worklist.told(db, frame, step)
     if step.problem.code.startswith(CODES):
         body["step"] = as_json(step)
@@ -62,7 +63,11 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         db, frame, which, side=anchor_side(step), native=anchor, field=item_field(step), problem=step.problem, body=body,
         at=hand.at, run=hand.run,
     )  # fmt: skip
-    if number in before:
+    if number in {item.id for item in earlier}:
+        if which == "ask":  # asked otherwise by now
+            replaced = [item for item in earlier if item.id == number]
+            still = {str(choice["answer"]) for choice in step.choices if choice.get("by")}
+            look_at_let_go(db, frame, hand, anchor_side(step), replaced, still=still)
         return False
     entries.record(
         db,
