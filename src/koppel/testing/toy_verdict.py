@@ -118,7 +118,8 @@ class Verdict:
                 if not number and any(e.native == native and e.word == "nr" for e in server.typed):
                     continue  # a person gave it a number: it is another company's record from then on
                 key = ("nr", str(number)) if number else ("title", str(row.get("title")))
-                if key in seen and not self._made_again(key) and not self._parted(server, seen[key], key):
+                unasked = key in seen and not self._made_again(key) and not self._parted(server, seen[key], key)
+                if unasked and not self._chosen(seen[key], native):
                     self.fail(2, f"{server.name}: {key} was created as {seen[key]} and as {native}")
                 seen[key] = native
 
@@ -128,6 +129,19 @@ class Verdict:
         stream = next(self.world.stream_of(place) for place in self.world.places if place.server is server)
         renumbered = key[0] == "nr" and str(server.rows[native].get("nr")) != key[1]
         return renumbered and any((stream, native) in (one, two) for _, one, two in self.world.deciding.apart)
+
+    def _chosen(self, earlier: str, native: str) -> bool:
+        """Whether a person was offered the earlier record and said to make another one, and this is the one that was made of what
+        they were asked about; whatever number that carries since."""
+        sources = {
+            item.body.get("refs", {}).get("left")
+            for item in self.answered
+            if item.side == "left"
+            and item.answer == "create"
+            and any(choice["answer"] == earlier for choice in item.body.get("choices", []))
+        }
+        made = [said.split() for kind, said in self.happened if kind == "created"]
+        return any(source in sources and made_as.endswith(f":{native}") for source, made_as in made)
 
     def _made_again(self, key: tuple[str, str]) -> bool:
         """Two creates of one number are right when people made two records with it, copied it, deleted one that had it, or were
