@@ -207,16 +207,16 @@ def _new(policy: Policy, view: View) -> list[Step] | Need:
     if view.parted:  # it had a counterpart until a person took them apart: whether it gets another one is not guessed
         text = f"it belonged with {view.parted[0].side.label} and was held apart from it ({view.parted[0].apart})"
         return [_ask_match(policy, view, "apart", text)]
-    return [_create(policy, view)]
+    return [_create(policy, view, "not there yet: no record carries its keys" if view.own.keys else "not there yet")]
 
 
-def _create(policy: Policy, view: View) -> Step:
+def _create(policy: Policy, view: View, why: str) -> Step:
     to = other(view.anchor)
     not_made = next((problem for problem in view.own.problems if problem.code == NOT_MADE), None)
     if not_made is not None:
         return _park(view, not_made)
     values: dict[str, Json] = {}
-    because = {"": "not there yet: no record carries its keys" if view.own.keys else "not there yet"}
+    because = {"": why}
     unmade = {p.field: p for p in view.own.problems if p.field is not None and p.field not in view.own.values}
     lacks: list[Problem] = []
     for key, shape in policy.shapes.items():
@@ -281,7 +281,8 @@ def _as_answered(policy: Policy, view: View, answer: Json) -> list[Step] | Need:
         return [_refuse(view, Problem("skipped", "left out, as a person decided"))]
     if answer == "create":
         early = too_early(policy.flow, view.own)
-        return [_refuse(view, early) if early else _create(policy, view)]
+        # not "no record carries its keys": one may well do, and a person chose to have another one beside it
+        return [_refuse(view, early) if early else _create(policy, view, "a person decided to make one")]
     already = {linked.side.native for linked in view.linked}
     chosen = [native for native in (answer if isinstance(answer, list) else [answer]) if native not in already]
     offered = (*view.candidates, *view.parted, *view.proposals)

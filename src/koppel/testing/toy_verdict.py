@@ -46,8 +46,8 @@ class Verdict:
         self.servers: list[Server] = world.servers()
         self.deleted = world.people.deleted
         self.said = everything_said(world)
-        entries = world.keeper.run(trail.read, limit=100_000)
-        self.happened = [(e.kind, f"{(e.data or {}).get('left')} {(e.data or {}).get('right')}") for e in entries]
+        self.trail = world.keeper.run(trail.read, limit=100_000)
+        self.happened = [(e.kind, f"{(e.data or {}).get('left')} {(e.data or {}).get('right')}") for e in self.trail]
         self.open = [i for which in ("ask", "parked") for i in world.keeper.run(work.listed, which)]
         self.answered = [
             i
@@ -109,7 +109,7 @@ class Verdict:
             if double:
                 self.fail(2, f"{server.name}: the operation {double[0]} took effect {refs[double[0]]} times")
             seen: dict[tuple[str, str], str] = {}
-            for _ref, number, native in server.created:
+            for ref, number, native in server.created:
                 row = server.rows.get(native)
                 if row is None:
                     continue  # a person deleted it since
@@ -119,7 +119,7 @@ class Verdict:
                     continue  # a person gave it a number: it is another company's record from then on
                 key = ("nr", str(number)) if number else ("title", str(row.get("title")))
                 unasked = key in seen and not self._made_again(key) and not self._parted(server, seen[key], key)
-                if unasked and not self._chosen(seen[key], native):
+                if unasked and not self._chosen(seen[key], ref):
                     self.fail(2, f"{server.name}: {key} was created as {seen[key]} and as {native}")
                 seen[key] = native
 
@@ -130,18 +130,22 @@ class Verdict:
         renumbered = key[0] == "nr" and str(server.rows[native].get("nr")) != key[1]
         return renumbered and any((stream, native) in (one, two) for _, one, two in self.world.deciding.apart)
 
-    def _chosen(self, earlier: str, native: str) -> bool:
-        """Whether a person was offered the earlier record and said to make another one, and this is the one that was made of what
-        they were asked about; whatever number that carries since."""
-        sources = {
-            item.body.get("refs", {}).get("left")
-            for item in self.answered
-            if item.side == "left"
-            and item.answer == "create"
-            and any(choice["answer"] == earlier for choice in item.body.get("choices", []))
-        }
-        made = [said.split() for kind, said in self.happened if kind == "created"]
-        return any(source in sources and made_as.endswith(f":{native}") for source, made_as in made)
+    def _chosen(self, earlier: str, op: str) -> bool:
+        """Whether a person was offered the earlier record and said to make another one, and this operation made it of the very
+        record they were asked about; whatever number that carries since. An answer is good until its question closes, which is
+        when it was carried out (the trail rounds to microseconds)."""
+        made = next((e for e in self.trail if e.kind == "created" and e.op == op), None)
+        if made is None or made.data is None:
+            return False
+        flow, source = made.data["flow"], other("left" if made.data["target"] == "left" else "right")
+        native = str(made.data[source]).rpartition(":")[2]
+        return any(
+            (i.flow, i.side, i.native, i.field, i.answer) == (flow, source, native, "", "create")
+            and any(choice["answer"] == earlier for choice in i.body.get("choices", []))
+            and i.opened_at < made.at
+            and (i.state == "answered" or (i.closed_at is not None and made.at <= round(i.closed_at, 6)))
+            for i in self.answered
+        )
 
     def _made_again(self, key: tuple[str, str]) -> bool:
         """Two creates of one number are right when people made two records with it, copied it, deleted one that had it, or were
