@@ -11,7 +11,7 @@ from koppel.engine.caching import bare_note, lacks, needed
 from koppel.engine.enrich import laid_over
 from koppel.engine.grouping import refuse_regrouping
 from koppel.engine.lookalikes import open_creates
-from koppel.engine.matching import Matching
+from koppel.engine.matching import Matching, parted_for_good
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.proposals import Proposed, propose
 from koppel.engine.provenance import Sighting, rule_said, sighting
@@ -301,13 +301,16 @@ class Loader:
         # What belongs to another thing already is nobody's counterpart for carrying the same key: it stands for itself, or
         # nobody would ever be asked about it.
         settled = set(subjects.of_records(db, streams_["left"].id, known)) if members.keys() & free else set[str]()
-        return found | {
-            native: sorted(
-                {c for key in keys.get(native, ()) for c in carriers.get(key, ())}
-                & (known - settled if native in members else known)
-            )
+        near = {
+            native: {c for key in keys.get(native, ()) for c in carriers.get(key, ())}
+            & (known - settled if native in members else known)
             for native in free
         }
+        if self.frame.flow.create_left:
+            ends = (streams_["left"].id, streams_["right"].id)
+            for native, carrier in parted_for_good(db, self.frame.flow, ends, near):
+                near[native].discard(carrier)
+        return found | {native: sorted(several) for native, several in near.items()}
 
     def _views(self, anchor: SideName, natives: list[str]) -> list[View]:
         db, frame, far = self.db, self.frame, other(anchor)

@@ -213,6 +213,32 @@ def held_apart(db: Db, one: apart.Record, two: apart.Record) -> str:
     return _Held(db, [one, two], subject_of).between(one, two)[0]
 
 
+def parted_for_good(
+    db: Db, flow: Flow, streams: tuple[int, int], carriers: Mapping[str, Iterable[str]]
+) -> set[tuple[str, str]]:
+    """Of right records and the left ones that carry their keys: those that people hold apart, where the left one asks nothing
+    about it, because it has a counterpart or the flow makes none for it. The right one stands for itself then, or nobody would
+    ever be asked about it."""
+    left, right = streams
+    if not apart.any_held(db):
+        return set()
+    mine = subjects.of_records(db, left, {c for several in carriers.values() for c in several})
+    if flow.create_right:
+        with_one = subjects.of_subjects(db, right, {m.subject for m in mine.values()})
+        quiet = {native for native, m in mine.items() if m.subject in with_one}
+        carriers = {native: [c for c in several if c in quiet] for native, several in carriers.items()}
+    theirs = subjects.of_records(db, right, carriers)
+    records = [(left, c) for several in carriers.values() for c in several] + [(right, n) for n in carriers]
+    subject_of = {(m.stream, m.native): m.subject for m in (*mine.values(), *theirs.values())}
+    held = _Held(db, records, subject_of)
+    return {
+        (native, carrier)
+        for native, several in carriers.items()
+        for carrier in several
+        if held.between((left, carrier), (right, native))[0]
+    }
+
+
 def said(held: Apart) -> str:
     """A standing decision in words.
 
