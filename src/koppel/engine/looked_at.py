@@ -12,7 +12,7 @@ from koppel.engine.anchors import anchor_of, anchor_side, item_field
 from koppel.engine.answers import withdrawn
 from koppel.engine.frame import Frame
 from koppel.engine.hand import Hand
-from koppel.engine.own_turn import look_at_let_go, looked_at_with
+from koppel.engine.own_turn import let_go, offered
 from koppel.mapping.flow import SideName, other
 from koppel.store import apart, due, flows, subjects, work
 from koppel.store.due import Due
@@ -52,6 +52,7 @@ def settle_views(
         if view.follows and not view.own.gone
         for field in view.moved
     }
+    own_turn: list[Due] = []
     sides: tuple[SideName, SideName] = ("left", "right")
     for side in sides:
         natives = [view.own.native for view in views if view.anchor == side]
@@ -70,7 +71,7 @@ def settle_views(
         by_record: dict[str, list[work.Item]] = {}
         for item in items:
             by_record.setdefault(item.native, []).append(item)
-        let_go = {number for several in by_record.values() for number in withdrawn(several)}
+        dropped = {number for several in by_record.values() for number in withdrawn(several)}
         for item in items:
             if item.native in waiting[side] or item.code == "in_doubt" or item.code.startswith(CODES):
                 continue
@@ -82,11 +83,14 @@ def settle_views(
                 keep = (side, item.native, item.field) in still or item in refused_now
             if not keep:
                 over.append(item.id)
-                _after_proposal(db, frame, hand, item, let_go=item.id in let_go)
+                if item.id not in dropped:
+                    _after_proposal(db, frame, hand, item)
         work.close(db, over, by=hand.actor, at=hand.at)
         for view in views:
-            if view.anchor == side and view.own.native in by_record and not view.own.gone:
-                look_at_let_go(db, frame, hand, side, by_record[view.own.native], still=looked_at_with(view))
+            if view.anchor == side:
+                about = by_record.get(view.own.native, ())
+                own_turn += [entry for item in about for entry in let_go(view, item, over=item.id in over)]
+    due.add(db, frame.flow.id, own_turn, at=hand.at)  # by now: what was looked at on either side is due no more
     _answered_by_linking(db, frame, hand, views, steps)
     for entry, not_before in again:
         due.add(db, frame.flow.id, [entry], at=hand.at, not_before=not_before)
@@ -109,19 +113,14 @@ def _answered_by_linking(db: Db, frame: Frame, hand: Hand, views: Sequence[View]
     work.close(db, over, by=hand.actor, at=hand.at)
 
 
-def _after_proposal(db: Db, frame: Frame, hand: Hand, item: work.Item, *, let_go: bool) -> None:
-    """A question about weak evidence is over: what was declined is not proposed again, and what it held up gets its own turn."""
-    if item.code != "proposed":
+def _after_proposal(db: Db, frame: Frame, hand: Hand, item: work.Item) -> None:
+    """A question about weak evidence is over: what was declined is not proposed again."""
+    if item.code != "proposed" or item.answer not in (NONE, "create"):
         return
     near: SideName = "left" if item.side == "left" else "right"
-    offered = [str(choice["answer"]) for choice in item.body.get("choices", []) if "score" in choice]
-    if item.answer in (NONE, "create") and not let_go:
-        record_, far = (frame.streams[near].id, item.native), frame.streams[other(near)].id
-        by = item.closed_by or hand.actor
-        apart.hold(
-            db, [(record_, (far, native)) for native in offered], at=hand.at, by=by, why="said not to be the same"
-        )
-    due.add(db, frame.flow.id, [Due(other(near), native, "asked") for native in offered], at=hand.at)
+    record_, far = (frame.streams[near].id, item.native), frame.streams[other(near)].id
+    by, declined = item.closed_by or hand.actor, offered(item)
+    apart.hold(db, [(record_, (far, native)) for native in declined], at=hand.at, by=by, why="said not to be the same")
 
 
 def _still_on_their_way(db: Db, frame: Frame, hand: Hand, lefts: Sequence[str]) -> None:

@@ -9,11 +9,11 @@ from koppel.engine import anchors, bases, entries, pairs, worklist
 from koppel.engine.anchors import anchor_of, anchor_side, halves, item_field
 from koppel.engine.frame import Frame
 from koppel.engine.hand import Hand
-from koppel.engine.own_turn import look_at_let_go
+from koppel.engine.own_turn import let_go_by_asking
 from koppel.engine.plan import as_json
 from koppel.mapping.flow import SideName, other
 from koppel.model.values import Json
-from koppel.store import standing, work
+from koppel.store import due, standing, work
 from koppel.store.sql import Db
 from koppel.sync.decide import EXISTS
 from koppel.sync.steps import Step
@@ -64,10 +64,9 @@ def settle_quietly(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
         at=hand.at, run=hand.run,
     )  # fmt: skip
     if number in {item.id for item in earlier}:
-        if which == "ask":  # asked otherwise by now
-            replaced = [item for item in earlier if item.id == number]
-            still = {str(choice["answer"]) for choice in step.choices if choice.get("by")}
-            look_at_let_go(db, frame, hand, anchor_side(step), replaced, still=still)
+        replaced = [item for item in earlier if item.id == number and which == "ask"]
+        let_go = [entry for item in replaced for entry in let_go_by_asking(anchor_side(step), item, step)]
+        due.add(db, frame.flow.id, let_go, at=hand.at)
         return False
     entries.record(
         db,

@@ -57,3 +57,34 @@ def test_while_the_left_one_is_asked_about_there_is_one_question() -> None:
     desk, left, _ = taken_apart(create_left=True)
     desk.sync()
     assert [(item.side, item.native, item.code) for item in desk.asks()] == [("left", left, "apart")]
+
+
+def test_it_is_asked_about_once_when_this_flow_itself_made_the_left_one_another_counterpart() -> None:
+    desk, left, right = taken_apart(create_left=True)
+    desk.sync()
+    desk.answer("create")
+    assert desk.settle().counts["create"] == 0
+    assert len(desk.till.rows) == 2
+    assert [(item.side, item.native) for item in desk.asks()] == [("right", right)]
+    assert right not in desk.partners(left)
+    assert desk.still_does(2) == {}
+
+
+def test_it_is_asked_about_once_when_another_flow_made_the_left_one_a_counterpart_while_that_was_asked_about() -> None:
+    desk, left, right = taken_apart(create_left=True)
+    desk.sync()
+    assert [item.native for item in desk.asks()] == [left]
+    other = desk.till.add({"title": "Bakker", "nr": NUMBER})
+    desk.store.run(linked_elsewhere, desk, left, other)
+    desk.settle()
+    assert [(item.side, item.native) for item in desk.asks()] == [("right", right)]
+    assert desk.still_does(2) == {}
+
+
+def test_it_is_asked_about_no_more_than_the_left_one_that_was_left_out() -> None:
+    desk, _, _ = taken_apart(create_left=True)
+    desk.sync()
+    desk.answer("skip")
+    desk.settle()
+    assert desk.asks() == []
+    assert desk.still_does(2) == {}
