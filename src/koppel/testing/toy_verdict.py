@@ -383,12 +383,12 @@ class Verdict:
 
     def _silent(self) -> None:
         """A run with nothing to do lists each stream once and writes nothing; what only a person can end is asked about again,
-        and what a vendor refused is tried again at the hours named for it."""
+        and what a vendor refused is tried again at the hours named for it, once what it concerns is read where values are not kept."""
         ends = [self.world.at(flow, side).server for flow in self.world.flows for side in SIDES]
         allowed = sum(
             2 if isinstance(server, TillServer) else 1 for server in ends
         )  # a Till lists what it buried apart
-        allowed += 2 * len(self.world.doubts()) + self.world.idle_tries
+        allowed += 2 * len(self.world.doubts()) + self.world.idle_owed
         last = [result for result in self.world.last.values() if result]
         whole = any(result.counts["read_whole"] for result in last)  # it was time for that
         if self.world.idle_calls > allowed and not whole:

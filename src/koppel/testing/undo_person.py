@@ -20,6 +20,8 @@ from koppel.model.problem import UsageError
 from koppel.model.values import Json
 from koppel.store import runs, trail, work
 from koppel.sync.undo import CREATED
+from koppel.testing.came_along import came_along
+from koppel.testing.toy_servers import Written
 from koppel.testing.worlds import Slot, World
 
 COMES, LIKELY, TRIES = 0.5, 0.25, 6
@@ -30,7 +32,7 @@ LAST = 6  # of so many runs one is chosen
 
 class TakenBack(NamedTuple):
     """One value that an undo took back: where, what stood there before it, the run that did it and the run undone;
-    `about` are both records."""
+    `about` are both records, `back` is what brought back what had been there."""
 
     system: str
     native: str
@@ -40,6 +42,7 @@ class TakenBack(NamedTuple):
     undone: int
     flow: str
     about: frozenset[str]
+    back: Written
 
 
 class UndoPerson:
@@ -126,8 +129,8 @@ class UndoPerson:
                     plan, entry = undoing[w.ref], did[w.ref]
                     about = {str((entry.data or {}).get(side, "")).rpartition(":")[2] for side in ("left", "right")}
                     yield TakenBack(
-                        server.name, w.native, w.word, w.over, entry.run or 0, plan.undo_of, plan.flow, frozenset(about)
-                    )
+                        server.name, w.native, w.word, w.over, entry.run or 0, plan.undo_of, plan.flow, frozenset(about), w
+                    )  # fmt: skip
 
     def _again(self, taken: TakenBack, did: dict[str, trail.Recorded]) -> int | None:
         """The ordinary run that wrote a value again which had been taken back, when neither a person nor another undo gave it
@@ -144,9 +147,23 @@ class UndoPerson:
             wrote = did.get(w.ref)
             if wrote is None or wrote.run is None or (wrote.data or {}).get("flow") != taken.flow:
                 continue
-            if (w.native, w.word) == (taken.native, taken.word) and wrote.run > taken.run and w.value == taken.value:
+            if (w.native, w.word) != (taken.native, taken.word) or wrote.run <= taken.run or w.value != taken.value:
+                continue
+            if not self._came_along(taken, w, did):
                 return wrote.run
         return None
+
+    def _came_along(self, taken: TakenBack, again: Written, did: dict[str, trail.Recorded]) -> bool:
+        """Whether it came by way of a third system, in which a person had typed what took its place in between."""
+        servers = self.world.servers()
+        return came_along(
+            taken.back,
+            again,
+            flow=taken.flow,
+            written=[w for server in servers for w in server.written],
+            typed=[e for server in servers for e in server.typed],
+            did=did,
+        )
 
     def _decided(self, taken: TakenBack) -> bool:
         """Whether a person answered anything: an answer may well bring a value back."""

@@ -105,6 +105,20 @@ def test_the_source_keeps_its_value_and_the_pair_stays_different_until_it_change
     assert sides.till.rows[right]["title"] == "Visboer"
 
 
+def test_a_source_that_changes_and_changes_back_ends_what_the_undo_left_different(sides: PairDesk) -> None:
+    left, right = settled_pair(sides)
+    before = sides.till.rows[right]["legal"]
+    sides.ledger.edit(left, {"legal": "De Molen B.V."})
+    sides.undo(sides.sync().run)
+    assert sides.till.rows[right]["legal"] == before
+    for legal in ("De Wiek B.V.", "De Molen B.V."):
+        sides.later()
+        sides.ledger.edit(left, {"legal": legal})
+        sides.sync()
+        assert sides.till.rows[right]["legal"] == legal
+    assert sides.still_does(2) == {}
+
+
 def test_a_change_of_the_source_between_the_run_and_its_undo_still_goes_its_way(sides: PairDesk) -> None:
     left, right = settled_pair(sides)
     sides.ledger.edit(left, {"title": "Slager"})
