@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from koppel.engine.own_turn import let_go_by_hand
 from koppel.mapping.flow import Flow, SideName
 from koppel.model.problem import UsageError
 from koppel.model.values import Json, Ref
@@ -278,13 +279,14 @@ class Work:
             return restore[0].stood, restore[0].closed
         if self.did not in ("link", "merge"):
             return (), ()
-        over = [
-            item.id
-            for name, (_, *ends) in self.flows.items()
-            for side, stream in zip(_SIDES, ends, strict=True)
-            for item in work.about(self.db, name, side, [native for at, native in self.records if at == stream])
-            if item.state == "answered" and not item.field
-        ]
+        over: list[int] = []
+        for name, (_, *ends) in self.flows.items():
+            for side, stream in zip(_SIDES, ends, strict=True):
+                about = work.about(self.db, name, side, [native for at, native in self.records if at == stream])
+                answered = [item for item in about if item.state == "answered" and not item.field]
+                over += [item.id for item in answered]
+                own_turn = [entry for item in answered if side == "left" for entry in let_go_by_hand(item)]
+                due.add(self.db, name, own_turn, at=self.by.at)
         work.close(self.db, over, by=self.by.actor, at=self.by.at)
         return tuple(over), ()
 

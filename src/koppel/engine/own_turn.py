@@ -36,6 +36,12 @@ def let_go_by_asking(side: SideName, before: work.Item, step: Step) -> list[Due]
     return _but(_by_key(step.choices), side, _for_its_keys(side, before))
 
 
+def let_go_by_hand(left: work.Item) -> list[Due]:
+    """What an answer about a left record spoke of, which a person ended by linking that record."""
+    alike = offered(left) if left.code == "proposed" else []
+    return _but((), "left", [*_for_its_keys("left", left), *alike])
+
+
 def offered(item: work.Item) -> list[str]:
     """The records that a question offered for being alike."""
     return [str(choice["answer"]) for choice in item.body.get("choices", []) if "score" in choice]

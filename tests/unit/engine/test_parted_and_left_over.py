@@ -88,3 +88,17 @@ def test_it_is_asked_about_no_more_than_the_left_one_that_was_left_out() -> None
     desk.settle()
     assert desk.asks() == []
     assert desk.still_does(2) == {}
+
+
+def test_it_is_asked_about_once_when_a_person_links_the_left_one_that_was_left_out_by_hand() -> None:
+    desk, left, right = taken_apart(create_left=True)
+    desk.sync()
+    desk.answer("skip")
+    other = desk.till.add({"title": "Bakker", "nr": NUMBER})
+    desk.settle()
+    assert desk.asks() == []
+    one, two = Ref.parse(f"left:customers:{left}"), Ref.parse(f"right:shops:{other}")
+    desk.store.run(lambda db: identity.link(db, [desk.flow], By("mieke", desk.clock.now()), one, two))
+    desk.settle()
+    assert [(item.side, item.native) for item in desk.asks()] == [("right", right)]
+    assert desk.still_does(2) == {}
