@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -174,6 +175,17 @@ def test_four_that_open_a_new_store_at_once_make_it_once(url, vault):
     with engine.connect() as connection:
         assert connection.exec_driver_sql(f"select count(*) from {migrate.VERSION_TABLE}").scalar() == 1
     engine.dispose()
+
+
+def test_threads_that_open_different_new_stores_at_once_do_not_trip_over_each_other(tmp_path, vault):
+    urls = [f"sqlite:///{tmp_path}/{number}.db" for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        for opened_store in pool.map(lambda url: open_store(url, vault, create=True), urls):
+            opened_store.close()
+    for url in urls:
+        engine = make_engine(url)
+        assert migrate.standing(engine) == migrate.HEAD
+        engine.dispose()
 
 
 def test_processes_that_open_a_new_file_at_once_do_not_trip_over_each_other(tmp_path):
