@@ -26,7 +26,7 @@ from koppel.testing.worlds import Slot, World
 
 COMES, LIKELY, TRIES = 0.5, 0.25, 6
 KINDS = ("pair", "graph")
-SPEAKS_OF_PAIRS = ("linked", "unlinked", "created", "updated", "agreed")
+SPEAKS_OF_PAIRS = ("linked", "unlinked", "created", "updated", "agreed", "archived")
 LAST = 6  # of so many runs one is chosen
 
 
@@ -182,7 +182,7 @@ class UndoPerson:
         return bool(refs & self._because_of_undo()) or self._asked(native)
 
     def taken_apart(self, flow: Flow) -> set[tuple[str, str]]:
-        """The pairs (left, right) of a flow that an undo took apart, by the last the flow said of them: no pairs of that flow,
+        """The pairs (left, right) of a flow that an undo took apart or archived one of, by the last the flow said of them: no pairs,
         also when others hold both to be one thing."""
         last: dict[tuple[str, str], bool] = {}
         for entry in everything_told(self.world):
@@ -190,7 +190,7 @@ class UndoPerson:
             if data.get("flow") == flow.id and entry.kind in SPEAKS_OF_PAIRS:
                 left, right = (str(data.get(side, "")).rpartition(":")[2] for side in ("left", "right"))
                 undone = str(data.get("because", "")).startswith("undo of run")
-                last[left, right] = entry.kind == "unlinked" and undone
+                last[left, right] = entry.kind in ("unlinked", "archived") and undone
         return {pair for pair, apart in last.items() if apart}
 
     def _asked(self, native: str) -> bool:
