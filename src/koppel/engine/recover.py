@@ -234,6 +234,8 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
         work.close(db, told, by=hand.actor, at=hand.at)
         result.parked += 1
         return
+    if isinstance(trace, NotLanded) and trace.item is not None:  # what it shows may be news that no listing tells again
+        settle.keep_item(db, frame, planned.step.side, trace.item, at=hand.at)
     answered = intent.body.get("answered")
     if isinstance(trace, NotLanded) and answered:  # the vendor said something, and did nothing: that was its refusal
         problem = msgspec.structs.replace(msgspec.convert(answered, Problem), retry_at=hand.at + REFUSED_WAIT)

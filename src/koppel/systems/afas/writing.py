@@ -436,7 +436,7 @@ def _trace(operation: Operation, finding: Finding, as_of: float) -> Trace:
     if not told:
         text = "AFAS does not show the fields of this write, so whether it took effect cannot be seen; look in Profit."
         return CannotTell(Problem("cannot_tell", text))
-    return NotLanded() if all(told) else Landed(operation.native, item)
+    return NotLanded(item) if all(told) else Landed(operation.native, item)
 
 
 def _ours(operation: Operation, found: Found) -> Item | None:
