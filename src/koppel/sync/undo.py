@@ -25,6 +25,7 @@ from koppel.sync.looks import is_look
 from koppel.sync.merge import Visible
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Side, Step
+from koppel.sync.united import shown_beside
 
 MARK = "undo"  # on steps: what is taken apart or put together stays so
 CODES = "undo_"  # how the codes of an undo's questions begin
@@ -302,12 +303,19 @@ class _Undoing:
             if (side, key) in restored:
                 found.append(restored[side, key])
             elif far_restored and base is not None and (written := _written(base, other(side), key)) is not None:
-                found.append(written.source)
+                found.append(self._beside(side, key, base, written))
             elif far_restored and base is not None and key in base.left:
                 found.append(self._at_hand(side, key, (base.left if side == "left" else base.right).get(key)))
             else:
                 found.append(self.value(side, key))
         return found[0], found[1]
+
+    def _beside(self, side: SideName, key: str, base: Base, written: Written) -> Json:
+        """What this side shows beside a value on its way to the other one."""
+        if _written(base, side, key) is not None:
+            return written.source  # it was sent here, too: what is missing of it was taken away
+        agreed = (base.left if side == "left" else base.right).get(key)
+        return shown_beside(self.policy.shapes[key], written, shown=self.value(side, key), agreed=agreed)
 
     def _at_hand(self, side: SideName, key: str, agreed: Json) -> Json:
         """What was agreed, as the side shows it where only its look is kept and that is still the same."""

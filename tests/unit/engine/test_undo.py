@@ -356,6 +356,47 @@ def test_everything_both_sides_held_is_taken_apart_again(sides: PairDesk) -> Non
     assert sides.still_does(2) == {}
 
 
+@pytest.mark.parametrize("far", ["ledger", "till"])
+@pytest.mark.parametrize("known", [False, True])
+def test_what_both_sides_held_stays_taken_apart_also_where_only_one_of_them_had_got_it(
+    sides: PairDesk, far: str, *, known: bool
+) -> None:
+    """The other side did not take its part of the union: that it does not show it is nobody's removal."""
+    held = {"codes": [{"code": "10000"}]} if known else {}
+    left, right = settled_pair(sides, **held) if known else sides.both(bakery())
+    sides.ledger.edit(left, {"codes": [*held.get("codes", []), {"code": "10001"}]})
+    sides.till.edit(right, {"codes": [*held.get("codes", []), {"code": "10002"}]})
+    before = sides.shown()
+    server = sides.ledger if far == "ledger" else sides.till
+    server.refuses = lambda fields: "ongeldige waarde" if "codes" in fields else None
+    run = sides.sync().run
+    assert sum(len(s.rows[n]["codes"]) for s, n in ((sides.ledger, left), (sides.till, right))) == 3 + 2 * known
+    server.refuses = lambda _fields: None
+    sides.undo(run)
+    assert sides.shown() == before
+    assert sides.still_does(2) == {}
+    assert sides.shown() == before
+
+
+@pytest.mark.parametrize("edit", [["10000", "10001", "10003"], ["10001"]])
+def test_what_somebody_added_or_removed_since_still_goes_its_way_beside_a_union_taken_apart(
+    sides: PairDesk, edit: list[str]
+) -> None:
+    left, right = settled_pair(sides, codes=[{"code": "10000"}])
+    sides.ledger.edit(left, {"codes": [{"code": "10000"}, {"code": "10001"}]})
+    sides.till.edit(right, {"codes": [{"code": "10000"}, {"code": "10002"}]})
+    sides.ledger.refuses = lambda fields: "ongeldige waarde" if "codes" in fields else None
+    run = sides.sync().run
+    sides.ledger.refuses = lambda _fields: None
+    sides.ledger.edit(left, {"codes": [{"code": code} for code in edit]})
+    sides.undo(run)
+    assert {each["code"] for each in sides.till.rows[right]["codes"]} == {"10000", "10002"}
+    sides.settle()
+    shown = {each["code"] for each in sides.till.rows[right]["codes"]}
+    assert ("10003" in shown, "10000" in shown) == ("10003" in edit, "10000" in edit)
+    assert sides.still_does(2) == {}
+
+
 # --- records ----------------------------------------------------------------------------------------------------------------
 
 
