@@ -22,6 +22,8 @@ from koppel.sync.decide import NONE
 from koppel.sync.steps import Step, View
 from koppel.sync.undo import CODES
 
+_LISTS = {"ask": "ask", "park": "parked"}
+
 
 def settle_views(
     db: Db,
@@ -37,7 +39,7 @@ def settle_views(
     """At the end of a pass: records that were looked at leave the due set, unless something about them is still under way
     or they were asked for again after `upto`; work items whose cause is gone are closed."""
     references.remember(db, frame.references, views)
-    still = {(anchor_side(s), anchor_of(s), item_field(s)) for s in steps if s.kind in ("ask", "park")} | frame.held
+    still = {(_LISTS[s.kind], anchor_side(s), anchor_of(s), item_field(s)) for s in steps if s.kind in _LISTS}
     bases.keep_stamps(db, frame, views)
     again, frame.again = frame.again, []
     unsettled = {(entry.side, entry.native) for entry, not_before in again if not_before is None}
@@ -80,7 +82,8 @@ def settle_views(
                 undone = undone or ((side, item.native, item.field) in aside)
                 keep = undone or _stands(item, outside=(side, item.native) in outside)
             else:
-                keep = (side, item.native, item.field) in still or item in refused_now
+                keep = (item.list, side, item.native, item.field) in still or item in refused_now
+                keep = keep or (side, item.native, item.field) in frame.held
             if not keep:
                 over.append(item.id)
                 if item.id not in dropped:
@@ -89,7 +92,9 @@ def settle_views(
         for view in views:
             if view.anchor == side:
                 about = by_record.get(view.own.native, ())
-                own_turn += [entry for item in about for entry in let_go(view, item, over=item.id in over)]
+                for item in about:
+                    asked_anew = ("ask", side, item.native, item.field) in still
+                    own_turn += let_go(view, item, over=item.id in over and not asked_anew)
     due.add(db, frame.flow.id, own_turn, at=hand.at)  # by now: what was looked at on either side is due no more
     _answered_by_linking(db, frame, hand, views, steps)
     for entry, not_before in again:

@@ -81,6 +81,22 @@ def test_what_is_refused_is_tried_again_by_itself_later_each_time():
     assert waits == [3600, 7200, 14400, 28800]
 
 
+def test_what_was_refused_is_off_the_list_once_a_question_takes_its_place_and_is_not_looked_at_each_run():
+    desk = PairDesk(pair_flow(match=Match(keys=("kvk",), shared_key="ask")))
+    desk.ledger.add(ROW | {"title": "nee: deze niet"})
+    desk.sync()
+    for _ in range(2):
+        desk.till.add(ROW)
+    desk.later(the(desk.parked()).next_at - desk.clock.now())
+    desk.settle()
+    assert [item.code for item in desk.asks()] == ["shared_key"]
+    assert desk.parked() == []
+    asked = the(desk.asks())
+    desk.later(7 * 3600)
+    desk.sync()
+    assert the(desk.asks()).run == asked.run  # nobody looked again
+
+
 def test_of_many_refusals_only_a_few_are_tried_at_once_unless_a_person_says_so():
     desk = PairDesk()
     for number in range(12):
