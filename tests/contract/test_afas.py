@@ -7,7 +7,8 @@ from koppel.systems.afas import SYSTEM
 from koppel.systems.afas.settings import Settings
 from koppel.systems.spi import Tokens, drive
 from koppel.testing.bench import Bench
-from koppel.testing.contract import Contract, last_cursor
+from koppel.testing.contract import Contract
+from koppel.testing.contract.listing import last_cursor
 
 ADDRESS = "http://localhost/afas"
 FEED = {

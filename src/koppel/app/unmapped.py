@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -65,12 +66,8 @@ def _one(flow: str, table: str, code: str, items: list[Item]) -> Unmapped:
     records = list(dict.fromkeys((item.side, item.native) for item in items))
     samples = list(dict.fromkeys(str(item.body.get("label") or item.native) for item in items))
     field = str((items[0].body.get("problem") or {}).get("field") or items[0].field)
-    quoted = " ".join(_shell(word) for word in (flow, table, code))
-    return Unmapped(flow, table, code, field, len(records), tuple(samples[:SAMPLES]), f"koppel unmapped {quoted} VALUE")
-
-
-def _shell(word: str) -> str:
-    return word if word and all(char.isalnum() or char in "-_.:" for char in word) else f"'{word}'"
+    remedy = f"koppel unmapped {shlex.join((flow, table, code))} VALUE"
+    return Unmapped(flow, table, code, field, len(records), tuple(samples[:SAMPLES]), remedy)
 
 
 def map_code(workspace: Workspace, flow_id: str, table: str, code: str, value: str) -> Mapped:

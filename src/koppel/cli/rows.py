@@ -30,6 +30,7 @@ ANSWERS = {
     "leave": "leave it as it is",
     "create": "create a new record",
     "skip": "leave this record out",
+    "drop": "drop what was answered: it goes along with the record that leads",
     "none": "none of these is the same",
     "unlink": "unlink: the records no longer follow each other",
     "archive": "archive the other record",

@@ -13,8 +13,10 @@ import msgspec
 from koppel.mapping.flow import SideName, other
 from koppel.model.values import Json
 from koppel.store.work import Item
+from koppel.sync.decide import DROP, FOLLOWS, NONE
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Candidate, Linked, Side, Step
+from koppel.sync.undo import CODES
 
 SIDES: tuple[SideName, SideName] = ("left", "right")
 
@@ -26,12 +28,20 @@ def standing(
     own: Side,
     linked: Sequence[Linked],
     candidates: Sequence[Candidate],
+    *,
+    follows: bool = False,
 ) -> tuple[dict[str, Json], dict[str, str]]:
-    """The answers that hold, by field of the question; and why the others do not."""
+    """The answers that hold, by field of the question; and why the others do not. Of a record that follows another one none
+    can be carried out."""
     answers: dict[str, Json] = {}
     moved: dict[str, str] = {}
     for item in items:
         if item.state != "answered":
+            continue
+        if follows:
+            if _waits(item, linked):
+                said = f"no. {item.id} was answered {_said(item.answer)} by {item.closed_by}, but cannot be carried out"
+                moved[item.field] = said
             continue
         why = _moved(item, shapes, anchor, own, linked, candidates)
         if why is None:
@@ -39,6 +49,31 @@ def standing(
         else:
             moved[item.field] = f"no. {item.id} was answered {_said(item.answer)} by {item.closed_by}, but {why}"
     return answers, moved
+
+
+def withdrawn(items: Iterable[Item]) -> set[int]:
+    """Answers that a person let go when told that another record leads: they are carried out no more, also when none leads."""
+    items = [item for item in items if item.state == "answered"]
+    dropped = [item.closed_at or 0.0 for item in items if item.field == FOLLOWS and item.answer == DROP]
+    if not dropped:
+        return set()
+    return {item.id for item in items if _waits(item, None) and (item.closed_at or 0.0) <= max(dropped)}
+
+
+def _waits(item: Item, linked: Sequence[Linked] | None) -> bool:
+    """Whether an answer asks for something that is not done to a record that follows another one, nor shows in these links
+    already (None: whatever they are)."""
+    if item.field == FOLLOWS or item.code == "in_doubt" or item.code.startswith(CODES):
+        return False
+    if item.field:  # that a link is left alone is what happens
+        return not (item.field.rpartition(" ")[2] == "scope" and item.answer == "leave")
+    if item.answer == "skip" or linked is None:
+        return item.answer != "skip"
+    with_it = {one.side.native for one in linked}
+    if item.answer == NONE:  # what was offered is held apart from it, unless it is one with it by now
+        return bool(with_it & {str(choice["answer"]) for choice in item.body.get("choices", [])})
+    chosen = {*item.answer} if isinstance(item.answer, list) else {item.answer}
+    return item.answer == "create" or not chosen <= with_it
 
 
 def asked_anew(steps: Sequence[Step], moved: Mapping[str, str]) -> list[Step]:

@@ -13,15 +13,16 @@ from functools import partial
 import msgspec
 from sqlalchemy.exc import IntegrityError
 
-from koppel.engine import known, once, settle
-from koppel.engine.fetch import look_up
+from koppel.engine import anchors, known, once, pairs, settle
 from koppel.engine.frame import Frame
+from koppel.engine.hand import Hand
 from koppel.engine.plan import Planned, path
 from koppel.engine.ports import Ports
+from koppel.engine.preconditions import Preconditions
+from koppel.engine.quiet import settle_quietly
 from koppel.engine.send import Sender, gather_limited
-from koppel.engine.settle import Hand
 from koppel.mapping.flow import SideName
-from koppel.model.problem import Problem, RetryLater
+from koppel.model.problem import KoppelError, Problem, RetryLater
 from koppel.store import intents, leases
 from koppel.store.sql import Db
 from koppel.sync.steps import WRITES
@@ -101,6 +102,7 @@ async def execute(
     rows = [split(p) for p in steps if p.step.kind in WRITES]
     writes = [row[n] for n in range(max(map(len, rows), default=0)) for row in rows if n < len(row)]  # all firsts first
     lacking = await known.lacking(ports, sender, frame, writes)
+    preconditions = Preconditions(ports, sender, frame)
     settled: list[tuple[Planned, Receipt]] = []
     chunks = list(_chunks(frame, writes))
     for number, chunk in enumerate(chunks):
@@ -109,8 +111,13 @@ async def execute(
                 "Stopped between two chunks; what was left is done by the next run.", at=ports.clock.now()
             )
             break
+        try:
+            failing = await preconditions.failing(chunk)
+        except KoppelError as raised:
+            error = raised
+            break
         opened = await ports.store.durable(
-            _turn, frame, Hand(run, actor, ports.clock.now()), settled, chunk, outcome, fence
+            _turn, frame, Hand(run, actor, ports.clock.now()), settled, chunk, outcome, fence, failing
         )
         if opened is None:
             at = ports.clock.now() + 60
@@ -121,7 +128,7 @@ async def execute(
         await ports.point("chunk answered")
         if error is not None:
             break
-        await _read_moved(ports, sender, frame, settled)
+        await preconditions.learn(settled)
         if len(chunks) > 1:
             ports.tell(f"{min(sum(len(c) for c in chunks[: number + 1]), len(writes))} of {len(writes)} writes done")
     if settled:
@@ -130,18 +137,6 @@ async def execute(
     if error is not None:
         raise error
     return outcome
-
-
-async def _read_moved(ports: Ports, sender: Sender, frame: Frame, settled: Sequence[tuple[Planned, Receipt]]) -> None:
-    """Read records again whose precondition failed: a version we hold may be one that no listing will ever correct."""
-    for side in SIDES:
-        resource = frame.resources[side]
-        moved = [p.step.target for p, r in settled if r.status == "stale" and p.step.side == side and p.step.target]
-        if moved and resource.find is not None and "native" in resource.can.find:
-            try:
-                await look_up(ports, sender, frame.connections[side], resource, "native", list(dict.fromkeys(moved)))
-            except RetryLater as later:
-                ports.tell(later.message)  # they are due once more in any case
 
 
 async def _departs(ports: Ports, fence: Fence | None, opened_at: float, ops: tuple[str, ...]) -> None:
@@ -170,7 +165,7 @@ def _still_ours(db: Db, fence: Fence | None, ops: tuple[str, ...], now: float) -
 
 def _settle_quiet(db: Db, frame: Frame, hand: Hand, part: Sequence[Planned], outcome: Outcome) -> None:
     for planned in part:
-        if settle.settle_quietly(db, frame, hand, planned.step):
+        if settle_quietly(db, frame, hand, planned.step):
             outcome.done[planned.step.kind] += 1
 
 
@@ -182,9 +177,10 @@ def _turn(
     chunk: Sequence[Planned],
     outcome: Outcome,
     fence: Fence | None,
+    failing: frozenset[str] = frozenset(),
 ) -> list[Planned] | None:
     """Settle what was answered, open what comes next: one transaction. Returns what was opened (None: the flow is not ours
-    any more); a step whose slot another flow holds stays out, to be decided again later."""
+    any more); a step whose slot another flow holds, or that is `failing`, stays out, to be decided again later."""
     for planned, receipt in settled:
         status = settle.settle_receipt(db, frame, hand, planned, receipt)
         if status == "done":
@@ -206,9 +202,9 @@ def _turn(
         ready = outcome.ready(planned)
         if ready is None:
             continue  # what it needs was not done: the rest is decided anew, by ordinary merge
-        made = planned.id in elsewhere or settle.made_meanwhile(db, frame, ready.step)
-        if made or not settle.paired(db, frame, ready.step):
-            settle.look_again(db, frame, hand, ready.step)
+        made = planned.id in elsewhere | failing or pairs.made_meanwhile(db, frame, ready.step)
+        if made or not pairs.paired(db, frame, ready.step):
+            anchors.look_again(db, frame, hand, ready.step)
             outcome.stale += 1
             continue
         try:
@@ -216,7 +212,7 @@ def _turn(
                 settle.open_operations(db, frame, hand, [ready])
             opened.append(ready)
         except IntegrityError:
-            settle.look_again(db, frame, hand, ready.step)
+            anchors.look_again(db, frame, hand, ready.step)
             outcome.stale += 1
     return opened
 

@@ -15,21 +15,27 @@ import msgspec
 from koppel.engine import execute as executor
 from koppel.engine import leasing, undo, undone, whole
 from koppel.engine import plan as plans
+from koppel.engine.anchors import anchor_of, anchor_side
+from koppel.engine.bases import keep_stamps
+from koppel.engine.dirty import find_dirty
 from koppel.engine.execute import Fence, Outcome
 from koppel.engine.frame import Frame, refresh
+from koppel.engine.hand import Hand
+from koppel.engine.looked_at import settle_views
 from koppel.engine.one_pass import PLAIN, Options, Pass
+from koppel.engine.pairs import paired
 from koppel.engine.plan import Plan, Planned
+from koppel.engine.planning import make_plan
 from koppel.engine.ports import Ports
 from koppel.engine.privacy import refuse_left_out
 from koppel.engine.reading import let_go_of
 from koppel.engine.recover import Recovered, recover
 from koppel.engine.references import Wanted
-from koppel.engine.settle import Hand, anchor_of, anchor_side, keep_stamps, settle_views
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
 from koppel.model.problem import KoppelError, RetryLater, UsageError
 from koppel.model.values import Json
-from koppel.store import due, flows, intents, runs, standing, subjects
+from koppel.store import due, flows, intents, runs, standing
 from koppel.store.due import Due
 from koppel.store.flows import Position
 from koppel.store.sql import Db
@@ -39,7 +45,6 @@ from koppel.sync.steps import WRITES, View
 LEASE_SECONDS = 600.0
 ROUNDS = 3  # writing, reading back and agreeing takes two; a third for what a person did meanwhile
 SIDES: tuple[SideName, SideName] = ("left", "right")
-_ACTS = WRITES | {"link", "unlink"}
 SHORT_WAIT = 120.0  # an operation in doubt is waited for within the run when it can be asked this soon
 
 Before = Callable[[Sequence[Wanted]], Awaitable[bool]]
@@ -76,13 +81,13 @@ async def plan_flow(
     """A dry run: reads and decides, writes nothing outside. `before` plans what would be made first. Raises KoppelError."""
     work_ = Pass(ports, flow, options, transforms=transforms)
     await work_.take_in()
-    dirty = await work_.dirty(first=True)
-    made, _ = await work_.plan(dirty)
+    dirty = await find_dirty(work_, first=True)
+    made, _ = await make_plan(work_, dirty)
     wanted = work_.frame.references.wanted(p.step for p in made.steps)
     if before is None or not wanted:
         return made
     first = await before(wanted)
-    made, _ = await work_.plan(dirty)  # what is missing has been read meanwhile: it can be said by name
+    made, _ = await make_plan(work_, dirty)  # what is missing has been read meanwhile: it can be said by name
     return msgspec.structs.replace(made, first=first)
 
 
@@ -204,13 +209,13 @@ class _Rounds:
             await self._take_back(self.stored)
             return await self._close()
         for number in range(ROUNDS):
-            dirty = await self.work.dirty(first=number == 0)
+            dirty = await find_dirty(self.work, first=number == 0)
             if self.stored is not None and number == 0:
                 dirty.update({side: list(self.stored.anchors.get(side, ())) for side in SIDES})
-            plan, views = await self.work.plan(dirty)
+            plan, views = await make_plan(self.work, dirty)
             if number == 0 and await self._made_first(plan):
                 refresh(self.ports, self.frame)
-                plan, views = await self.work.plan(dirty)
+                plan, views = await make_plan(self.work, dirty)
             self.first = self.first or plan
             steps = tuple(p for p in self._allowed(plan, number) if p.id not in self.total.refusals)
             if self.state == "stopped":
@@ -227,9 +232,9 @@ class _Rounds:
                 )
             finally:
                 self._count(outcome)
-            self.work.restoring = any(entry.why == "restore" for entry, _ in self.frame.again)
+            restoring = any(entry.why == "restore" for entry, _ in self.frame.again)
             await self._settle(views, plan.steps, steps)
-            if not outcome.touched and not outcome.unknown and not self.work.restoring:
+            if not outcome.touched and not outcome.unknown and not restoring:
                 break
             if outcome.unknown or self.recovered.later:
                 await self._wait_for_doubt()
@@ -270,9 +275,13 @@ class _Rounds:
         self.first = plan = await undo.planned_now(self.work, stored.undo_of)
         now = {p.id: p for p in plan.steps}
         wanted = [p for p in stored.steps if p.step.kind not in ("agree", "park")]
-        done = await self.ports.store.tx(undo.done_before, self.frame, [p for p in wanted if p.id not in now], stored)
+        done = await self.ports.store.tx(undo.done_before, self.frame, wanted, stored, now)
         self.already = len(done)
-        chosen = [plans.under_the_ids_of(p, now[p.id]) for p in stored.steps if p.id in now and p.step.kind != "park"]
+        chosen = [
+            plans.under_the_ids_of(p, now[p.id])
+            for p in stored.steps
+            if p.id in now and p.id not in done and p.step.kind != "park"
+        ]
         first, last = undo.in_order(chosen)
         await self._do(first)
         if self.total.unknown:
@@ -334,7 +343,7 @@ class _Rounds:
         waiting = _in_doubt(db, self.frame)
         allowed = {p.id for p in done}
         left_over = [  # a stored plan did not hold them; what this run was refused is on its list
-            p for p in decided if p.id not in allowed | self.total.refusals and p.step.kind in _ACTS
+            p for p in decided if p.id not in allowed | self.total.refusals and p.step.kind != "agree"
         ]
         still_due = {anchor_of(p.step) for p in (*self.moved, *left_over)}
         for view in views:
@@ -454,9 +463,7 @@ def _was_done(db: Db, frame: Frame, planned: Planned) -> bool:
             for op in planned.operations
         )
     if planned.step.kind == "link" and planned.step.left and planned.step.right:
-        mine = subjects.of_records(db, frame.streams["left"].id, [planned.step.left]).get(planned.step.left)
-        theirs = subjects.of_records(db, frame.streams["right"].id, [planned.step.right]).get(planned.step.right)
-        return mine is not None and theirs is not None and mine.subject == theirs.subject
+        return paired(db, frame, planned.step)
     if planned.step.kind in ("ask", "park"):  # answered, retried or mended since
         about = {"f": frame.flow.id, "s": anchor_side(planned.step), "n": anchor_of(planned.step)}
         return bool(db.scalar("select count(*) from work where flow = :f and side = :s and native = :n", **about))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from koppel.engine.answers import standing
+from koppel.engine.answers import standing, withdrawn
 from koppel.engine.caching import bare_note, lacks, needed
 from koppel.engine.enrich import laid_over
 from koppel.engine.grouping import refuse_regrouping
-from koppel.engine.matching import Matching
+from koppel.engine.lookalikes import open_creates
+from koppel.engine.matching import Matching, parted_for_good
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.proposals import Proposed, propose
 from koppel.engine.provenance import Sighting, rule_said, sighting
@@ -32,7 +33,9 @@ from koppel.store.observations import Observation
 from koppel.store.sql import Db, as_list
 from koppel.store.standing import between as is_between
 from koppel.store.standing import elsewhere as decided_elsewhere
+from koppel.store.standing import left_alone
 from koppel.store.streams import Stream
+from koppel.store.subjects import Member
 from koppel.sync.base import Base
 from koppel.sync.decide import Policy
 from koppel.sync.merge import Visible
@@ -226,7 +229,9 @@ class Loader:
         self.slots = intents.slots(db)
         # A create in doubt that sent no key can only be recognised by people: what shows up without a key may be it.
         open_ = intents.everything(db) if self.slots else []
+        self.unshown: list[str] = []  # left records of a listed side that were asked for and never seen
         self.unclear = {i.stream for i in open_ if i.kind == "create" and not i.body["operation"].get("keys")}
+        self.sent = open_creates(db, open_)
 
     def views(self, *, left: Iterable[str], right: Iterable[str]) -> list[View]:
         """The views for these dirty records, each real thing once, in a stable order."""
@@ -241,10 +246,18 @@ class Loader:
                 lonely[native] = None
         left_anchors.update((native, None) for several in self._alike(list(lonely)).values() for native in several)
         made = self._views("left", list(left_anchors))
+        made += self._views("right", self._counterparts(self.unshown))
         if self.frame.flow.create_left:  # what a left record's question is about waits for its answer
             asked = {p.side.native for view in made if not view.waiting for p in view.proposals}
             made += self._views("right", [native for native in lonely if native not in asked])
         return made
+
+    def _counterparts(self, lefts: list[str]) -> list[str]:
+        """What left records were made from that never showed: it is looked at instead, or nobody would ask what became of them."""
+        streams_ = self.frame.streams
+        members = subjects.of_records(self.db, streams_["left"].id, lefts)
+        rights = subjects.of_subjects(self.db, streams_["right"].id, {m.subject for m in members.values()})
+        return list(dict.fromkeys(m.native for several in rights.values() for m in several))
 
     def lefts_of(self, right: list[str]) -> dict[str, list[str]]:
         """For right records, the left ones they belong with: by membership, else by key."""
@@ -288,13 +301,16 @@ class Loader:
         # What belongs to another thing already is nobody's counterpart for carrying the same key: it stands for itself, or
         # nobody would ever be asked about it.
         settled = set(subjects.of_records(db, streams_["left"].id, known)) if members.keys() & free else set[str]()
-        return found | {
-            native: sorted(
-                {c for key in keys.get(native, ()) for c in carriers.get(key, ())}
-                & (known - settled if native in members else known)
-            )
+        near = {
+            native: {c for key in keys.get(native, ()) for c in carriers.get(key, ())}
+            & (known - settled if native in members else known)
             for native in free
         }
+        if self.frame.flow.create_left:
+            ends = (streams_["left"].id, streams_["right"].id)
+            for native, carrier in parted_for_good(db, self.frame.flow, ends, near):
+                near[native].discard(carrier)
+        return found | {native: sorted(several) for native, several in near.items()}
 
     def _views(self, anchor: SideName, natives: list[str]) -> list[View]:
         db, frame, far = self.db, self.frame, other(anchor)
@@ -324,6 +340,7 @@ class Loader:
         twin_seen = met(db, frame, anchor, {n for several in twins.values() for n in several} - {*own})
         near_sides, far_sides = sides_of(db, frame, anchor, own), sides_of(db, frame, far, far_seen)
         bases = flows.bases_of(db, frame.flow.id, **{anchor: natives})
+        mates = self._mates(anchor, members, partners, bases)
         partly = any(o.kept is not None for o in (*own.values(), *far_seen.values()))
         near_needs, far_needs = (
             (needed(frame.flow, frame.resources[side].can, frame.transforms) if partly else None)
@@ -334,19 +351,19 @@ class Loader:
             mine = own.get(native)
             unread = mine is None and native not in frame.unfound
             if unread and frame.listable(anchor):
+                if anchor == "left":
+                    self.unshown.append(native)
                 continue  # named before it was ever listed: it comes with its stream, or does not exist
             side = near_sides[native] if mine else Side(native, {}, "", label=native, gone=False)
             member = members.get(native)
-            unseen = tuple(
-                p.native for p in (partners.get(member.subject, []) if member else []) if p.native not in far_seen
-            )
+            unseen = tuple(p.native for p in mates.get(native, ()) if p.native not in far_seen)
             linked = [
                 Linked(
                     far_sides[p.native],
                     _base(bases, anchor, native, p.native),
                     follower=p.role == "follower",
                 )
-                for p in (partners.get(member.subject, []) if member else [])
+                for p in mates.get(native, ())
                 if p.native in far_seen
             ]
             paired = {entry.side.native for entry in linked}
@@ -355,12 +372,24 @@ class Loader:
             }
             concerned = {*paired, *(m.native for m in matching.strong(native, paired=paired))}
             concerned |= {p.native for p in weak.get(native, ())}
+            parted = tuple(
+                Candidate(far_sides[m.native], m.by, m.taken, m.apart)
+                for m in (() if linked or unseen else matching.parted(native))
+                if m.native in far_seen and not far_sides[m.native].gone
+            )
+            concerned |= {candidate.side.native for candidate in parted}
             strong = tuple(
                 Candidate(far_sides[m.native], m.by, m.taken, m.apart, m.news)
                 for m in matching.strong(native, paired=paired)
                 if m.native in far_seen
             )
-            answers, moved = standing(items.get(native, ()), frame.policy.shapes, anchor, side, linked, strong)
+            others = concerned - paired - {candidate.side.native for candidate in strong if candidate.taken}
+            free = {far: {n: far_seen[n] for n in others if n in far_seen}, anchor: {}}
+            if mine is not None and member is None:
+                free[anchor] = {native: mine}
+            answers, moved = standing(
+                items.get(native, ()), frame.policy.shapes, anchor, side, linked, strong, follows=native in follows
+            )
             same = {n for n in same if not _of_another_party(frame.flow, mine, twin_seen.get(n) or own.get(n))}
             made.append(
                 View(
@@ -381,6 +410,8 @@ class Loader:
                     or any(lacks(far_seen[n], far_needs) for n in concerned if n in far_seen)
                     or any(twin_seen[n].bare for n in same if n in twin_seen)
                     or self._waiting(anchor, native, paired)
+                    or self._may_be_made(anchor, free[anchor], near_sides)
+                    or self._may_be_made(far, free[far], far_sides)
                     or (near_stream in self.unclear and not side.keys and member is None),
                     answers=answers,
                     moved=moved,
@@ -390,9 +421,45 @@ class Loader:
                         _proposed(far_sides[p.native], p) for p in weak.get(native, ()) if p.native in far_seen
                     ),
                     follows=native in follows,
+                    parted=parted,
+                    leader=self._named(anchor, follows[native]) if native in follows and moved else "",
                 )
             )
         return made
+
+    def _named(self, side: SideName, native: str) -> str:
+        """A record as people are told of it: its name and where it is."""
+        seen = observations.load(self.db, self.frame.streams[side].id, [native], entity=self.entity).get(native)
+        return f"{label(seen.record if seen else None, native)} ({self.frame.ref(side, native)})"
+
+    def _mates(
+        self,
+        anchor: SideName,
+        members: Mapping[str, Member],
+        partners: Mapping[str, Sequence[Member]],
+        bases: Iterable[tuple[str, str]],
+    ) -> dict[str, list[Member]]:
+        """What each of these records is a pair with. What an undo took apart is none, although others may have made both members
+        of one thing again."""
+        found = {native: list(partners.get(member.subject, ())) for native, member in members.items()}
+        pairs = {
+            (native, mate.native): (native, mate.native) if anchor == "left" else (mate.native, native)
+            for native, several in found.items()
+            for mate in several
+        }
+        new = set(pairs.values()).difference(bases)
+        alone = left_alone(self.db, self.frame.flow.id, new)
+        return {
+            native: [mate for mate in several if pairs[native, mate.native] not in alone]
+            for native, several in found.items()
+        }
+
+    def _may_be_made(self, side: SideName, free: Mapping[str, Observation], shown: Mapping[str, Side]) -> bool:
+        """Whether one of these, which belong to nobody, may be what a create in doubt made: before that is clear nothing else is
+        made of it."""
+        made = [each for each in self.sent if each.stream == self.frame.streams[side].id] if free else ()
+        shapes_ = self.frame.policy.shapes
+        return any(each.made(shapes_, side, seen.seq, shown[n].values) for n, seen in free.items() for each in made)
 
     def _waiting(self, anchor: SideName, native: str, paired: set[str]) -> bool:
         near, far = self.frame.streams[anchor].id, self.frame.streams[other(anchor)].id
@@ -408,6 +475,9 @@ class Loader:
         found: dict[str, list[work.Item]] = {}
         for item in work.about(self.db, self.frame.flow.id, anchor, natives):
             found.setdefault(item.native, []).append(item)
+        for native, several in found.items():
+            over = withdrawn(several)
+            found[native] = [item for item in several if item.id not in over]
         for item in decided_elsewhere(self.db, self.frame.flow.id, anchor, natives):
             mine = found.setdefault(item.native, [])
             if not any(

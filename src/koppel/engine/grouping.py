@@ -134,9 +134,7 @@ def _begin(db: Db, flow: Flow, at: float) -> bool:
     if place["taken"] != taken:  # other documents, or other journals: each is looked at again, and is no news by that
         place = {**place, "seq": 0, "taken": taken, "known": max(place["seq"], place["known"])}
     if place["shown"] != shown:  # other ledgers: what is not posted yet is made anew
-        postings.to_make(
-            db, derived.id, {one.name: day_of(flow, one.name) for one in postings.unposted(db, derived.id)}
-        )
+        postings.to_make(db, derived.id, {name: day_of(flow, name) for name in postings.unposted(db, derived.id)})
     notes.put(db, _place(derived), {**place, "shown": shown})
     return documents.complete_at is not None
 

@@ -52,6 +52,7 @@ class Matching:
         self.db, self.flow, self.carriers = db, flow, carriers
         self.anchor: SideName = anchor
         self.near, self.far = streams
+        natives = list(natives)
         self.members = subjects.of_records(db, self.near, natives)
         self._fellows = subjects.of_subjects(db, self.near, {m.subject for m in self.members.values()})
         self.by = {native: self._by(several) for native, several in keys.items()}
@@ -60,10 +61,20 @@ class Matching:
         self.owners = subjects.of_subjects(db, self.near, {m.subject for m in self.far_members.values()})
         both = [*self.members.values(), *self.far_members.values()]
         records = [
-            *((self.near, native) for native, several in self.by.items() if several),
+            *((self.near, native) for native in natives),
             *((self.far, n) for n in strong),
         ]
         self.held = _Held(db, records, {(m.stream, m.native): m.subject for m in both})
+        self._parted = {
+            native: [n for n in several if n not in self.by.get(native, ())]
+            for native in natives
+            if (several := self.held.taken_apart((self.near, native), self.far))
+        }
+        if self._parted:
+            more = {n for several in self._parted.values() for n in several} - strong
+            self.far_members |= subjects.of_records(db, self.far, more)
+            theirs = {m.subject for m in self.far_members.values()} - self.owners.keys()
+            self.owners |= subjects.of_subjects(db, self.near, theirs)
 
     def _by(self, keys: Iterable[Key]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -75,8 +86,8 @@ class Matching:
         return found
 
     def natives(self) -> set[str]:
-        """Every record over there that carries a key of these."""
-        return {native for several in self.by.values() for native in several}
+        """Every record over there that carries a key of these, or that a person took apart from one of them."""
+        return {native for found in (self.by, self._parted) for several in found.values() for native in several}
 
     def strong(self, native: str, *, paired: set[str]) -> list[Match]:
         """What carries this record's keys over there, but for what it is linked with; by native id."""
@@ -87,6 +98,14 @@ class Matching:
             words, news = self.held.between((self.near, native), (self.far, candidate))
             found.append(Match(candidate, tuple(kinds), self._taken(native, candidate), words, news))
         return found
+
+    def parted(self, native: str) -> list[Match]:
+        """What belonged with this record until a person took them apart, and carries none of its keys; by native id."""
+        near = (self.near, native)
+        return [
+            Match(candidate, (), self._taken(native, candidate), self.held.between(near, (self.far, candidate))[0])
+            for candidate in sorted(self._parted.get(native, ()))
+        ]
 
     def _taken(self, native: str, candidate: str) -> bool:
         """Whether the candidate belongs to another thing: one that has a record on this side already, or is not our own."""
@@ -100,13 +119,9 @@ class Matching:
         member = self.members.get(native)
         return member is not None and twin in {other.native for other in self._fellows.get(member.subject, ())}
 
-    def follows(self) -> set[str]:
-        """Those of these records whose subject another record of this side leads."""
-        return {
-            native
-            for native, member in self.members.items()
-            if member.role != "main" and self._fellows[member.subject][0].native != native
-        }
+    def follows(self) -> dict[str, str]:
+        """Those of these records whose subject another record of this side leads, and which one does."""
+        return leaders(self.members, self._fellows)
 
     def weak(self, records: Mapping[str, Record], items: Mapping[str, Sequence[Item]]) -> dict[str, list[Proposed]]:
         """What may be the same thing as these records, of which nothing is linked over there and nobody carries a key.
@@ -131,17 +146,44 @@ class Matching:
         return {n: [p for p in several if p.native not in declined.get(n, ())] for n, several in found.items()}
 
 
+def leaders(members: Mapping[str, Member], fellows: Mapping[str, Sequence[Member]]) -> dict[str, str]:
+    """Who leads the subject of each of these members of one side, where it is another one of `fellows`, by subject."""
+    return {
+        native: leader
+        for native, member in members.items()
+        if member.role != "main" and (leader := fellows[member.subject][0].native) != native
+    }
+
+
 class _Held:
     """What people hold apart: a decision about one member counts for all of its subject."""
 
     def __init__(self, db: Db, records: Iterable[apart.Record], subject_of: Mapping[apart.Record, str]) -> None:
-        self.db, self.subject_of = db, subject_of
+        self.db, self.subject_of = db, {**subject_of}
         self.decisions: dict[tuple[apart.Record, apart.Record], Apart] = {}
+        self.parted: dict[apart.Record, list[apart.Record]] = {}
         self.members: dict[str, list[Member]] = {}
         if apart.any_held(db):
             self.members = subjects.everyone(db, set(subject_of.values()))
             fellows = [(m.stream, m.native) for several in self.members.values() for m in several]
             self.decisions = {(held.one, held.two): held for held in apart.of_records(db, [*records, *fellows])}
+            for held in self.decisions.values():
+                if held.why in apart.TAKEN_APART:
+                    self.parted.setdefault(held.one, []).append(held.two)
+                    self.parted.setdefault(held.two, []).append(held.one)
+            seats = subjects.seats_of(db, self.parted.keys() - self.subject_of.keys())
+            self.subject_of |= {seat.record: seat.subject for seat in seats}
+            self.members |= subjects.everyone(db, {seat.subject for seat in seats} - self.members.keys())
+
+    def taken_apart(self, record: apart.Record, far: int) -> set[str]:
+        """Records of the far side that belonged with this one, or with one of its own, until a person took them apart."""
+        return {
+            native
+            for mine in (self._with(record) if self.parted else ())
+            for partner in self.parted.get(mine, ())
+            for stream, native in self._with(partner)
+            if stream == far
+        }
 
     def between(self, one: apart.Record, two: apart.Record) -> tuple[str, bool]:
         """Who decided what when, in words (empty: nobody), and whether the two have come to share a key since."""
@@ -158,6 +200,43 @@ class _Held:
     def _with(self, record: apart.Record) -> list[apart.Record]:
         fellows = self.members.get(self.subject_of.get(record, ""), [])
         return list(dict.fromkeys([record, *((m.stream, m.native) for m in fellows)]))
+
+
+def held_apart(db: Db, one: apart.Record, two: apart.Record) -> str:
+    """Who decided that two records, or what each is one thing with by now, are not one thing, in words; empty: nobody, or
+    they are one already."""
+    if not apart.any_held(db):
+        return ""
+    subject_of = {seat.record: seat.subject for seat in subjects.seats_of(db, [one, two])}
+    if one in subject_of and subject_of[one] == subject_of.get(two):
+        return ""
+    return _Held(db, [one, two], subject_of).between(one, two)[0]
+
+
+def parted_for_good(
+    db: Db, flow: Flow, streams: tuple[int, int], carriers: Mapping[str, Iterable[str]]
+) -> set[tuple[str, str]]:
+    """Of right records and the left ones that carry their keys: those that people hold apart, where the left one asks nothing
+    about it, because it has a counterpart or the flow makes none for it. The right one stands for itself then, or nobody would
+    ever be asked about it."""
+    left, right = streams
+    if not apart.any_held(db):
+        return set()
+    mine = subjects.of_records(db, left, {c for several in carriers.values() for c in several})
+    if flow.create_right:
+        with_one = subjects.of_subjects(db, right, {m.subject for m in mine.values()})
+        quiet = {native for native, m in mine.items() if m.subject in with_one}
+        carriers = {native: [c for c in several if c in quiet] for native, several in carriers.items()}
+    theirs = subjects.of_records(db, right, carriers)
+    records = [(left, c) for several in carriers.values() for c in several] + [(right, n) for n in carriers]
+    subject_of = {(m.stream, m.native): m.subject for m in (*mine.values(), *theirs.values())}
+    held = _Held(db, records, subject_of)
+    return {
+        (native, carrier)
+        for native, several in carriers.items()
+        for carrier in several
+        if held.between((left, carrier), (right, native))[0]
+    }
 
 
 def said(held: Apart) -> str:

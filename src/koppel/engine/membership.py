@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from koppel.engine.identity import KINDS
+from koppel.engine.by_hand import KINDS
 from koppel.engine.matching import said
 from koppel.mapping.flow import Flow
 from koppel.model.values import Json, Ref

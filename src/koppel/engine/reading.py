@@ -12,11 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from koppel.engine import caching
+from koppel.engine.bases import as_kept
 from koppel.engine.fetch import look_up
 from koppel.engine.frame import Frame, refresh
 from koppel.engine.ports import Ports
 from koppel.engine.send import Sender
-from koppel.engine.settle import as_kept
 from koppel.mapping.flow import SideName
 from koppel.store import flows, notes, observations
 from koppel.store.sql import Db

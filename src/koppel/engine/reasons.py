@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "let_go": 'its values are not kept here (cache = "hashes"): they are read when something changes',
     "to_be_read": "something it is compared with has to be read anew first",
     "unseen_counterpart": "its counterpart was made, and has not shown itself yet",
+    "posted_together": "it is counted in a posting, which is what the flow posts",
     "exists_skipped": "it was there before the flow met it, and the flow skips what exists",
     "linked": "it is linked, and nothing is left to do",
     # ---

@@ -14,6 +14,7 @@ import msgspec
 from koppel.engine.frame import Frame, Loader, label, make_frame, met, seen_of, sides_of, taking_part
 from koppel.engine.one_pass import Options, Pass
 from koppel.engine.plan import Plan
+from koppel.engine.planning import make_plan
 from koppel.engine.ports import Ports
 from koppel.engine.reading import let_go_of, with_values
 from koppel.engine.send import Sender
@@ -87,7 +88,8 @@ async def mending(
     transforms: Mapping[str, Transform] = TRANSFORMS,
 ) -> Plan:
     """The ordinary plan for exactly these records, as the store holds them now."""
-    made, _ = await Pass(ports, flow, options, transforms=transforms).plan({"left": [*left], "right": [*right]})
+    anew = Pass(ports, flow, options, transforms=transforms)
+    made, _ = await make_plan(anew, {"left": [*left], "right": [*right]})
     return made
 
 

@@ -1,7 +1,8 @@
 """Recovery: operations whose outcome nobody knows are probed, not repeated (law 2).
 
 Not before `sent_at + our time-out + settles_after`: the request may still be running. Found → observed, linked, and the rest is
-ordinary merge. Surely absent → the intent is dropped and the record decided anew. No means to tell → parked for a person.
+ordinary merge. Surely absent → the intent is dropped and the record decided anew. No means to tell → parked for a person; and a
+number that nothing carries tells nothing while something new over there bears the rest of what was sent.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ from collections.abc import Sequence
 import msgspec
 
 from koppel.engine import settle
-from koppel.engine.fetch import look_up
-from koppel.engine.frame import Frame, seen_of, sides_of
+from koppel.engine.anchors import anchor_of, anchor_side
+from koppel.engine.fetch import fetch, look_up
+from koppel.engine.frame import Frame, refresh, seen_of, sides_of
+from koppel.engine.hand import Hand
+from koppel.engine.lookalikes import Sent, sent
 from koppel.engine.plan import Planned, as_json
 from koppel.engine.ports import Ports
+from koppel.engine.quiet import settle_quietly
+from koppel.engine.reading import with_values
 from koppel.engine.send import Sender
-from koppel.engine.settle import Hand, anchor_of, anchor_side
 from koppel.mapping.flow import SideName
 from koppel.model.problem import Problem
 from koppel.model.values import Json
-from koppel.store import apart, due, intents, work
+from koppel.store import apart, due, intents, observations, subjects, work
 from koppel.store.due import Due
 from koppel.store.intents import Intent
 from koppel.store.sql import Db
@@ -31,6 +36,9 @@ from koppel.systems.spi import CannotTell, Found, Landed, NotLanded, Operation, 
 REFUSED_WAIT = (
     3600.0  # an answer nobody could read may have been an outage: tried again by itself, but not at every run
 )
+
+
+PART = 500  # records looked through at once
 
 
 class Recovered(msgspec.Struct):
@@ -122,12 +130,59 @@ async def _probe(
             connection, resource.probe(connection.site(ports.clock.now(), resource.name), tuple(operations.values()))
         )
     await ports.point("probe answered")
+    if resource.can.probe == "natural_key":
+        unfound = [i for i in ready if i.kind == "create" and isinstance(traces.get(i.op), NotLanded)]
+        traces |= await _looked_through(ports, sender, frame, unfound)
     hand = Hand(*hand_run, ports.clock.now())
     for intent in ready:
         none = CannotTell(Problem("in_doubt", "the vendor offers no way to tell whether this was done"))
         trace = await ports.store.tx(_its_own, frame, intent, traces.get(intent.op, none))
         await ports.store.durable(_settle_trace, frame, hand, intent, trace, result)
         await ports.point("probe settled")
+
+
+async def _looked_through(ports: Ports, sender: Sender, frame: Frame, unfound: Sequence[Intent]) -> dict[str, Trace]:
+    """Creates whose number nothing carries, while something that came about since may be what they made: somebody can have
+    given it another number. What is new on that side is read first."""
+    if not unfound:
+        return {}
+    side: SideName = "left" if unfound[0].side == "left" else "right"
+    stream = frame.streams[side]
+    if frame.listable(side) and (stream.cursor is not None or stream.next is not None):
+        await fetch(ports, sender, frame.connections[side], frame.resources[side], tombstones=False)
+        refresh(ports, frame)
+    made = [sent(intent) for intent in unfound]
+    free = await ports.store.tx(_free_since, frame, side, min(each.since for each in made))
+    alike: dict[str, list[str]] = {}
+    for start in range(0, len(free), PART):
+        part = free[start : start + PART]
+        found = await with_values(ports, sender, frame, _alike, frame, side, part, made)
+        for op, natives in found.items():
+            alike.setdefault(op, []).extend(natives)
+    return {op: CannotTell(Problem("in_doubt", _told_of(frame, side, natives))) for op, natives in alike.items()}
+
+
+def _free_since(db: Db, frame: Frame, side: SideName, since: int) -> list[str]:
+    """Records of a side that are news since then and belong to nobody."""
+    stream = frame.streams[side].id
+    news = observations.changed_since(db, stream, since, upto=frame.streams[side].seq)
+    linked = subjects.of_records(db, stream, news)
+    return [native for native in news if native not in linked]
+
+
+def _alike(db: Db, frame: Frame, side: SideName, natives: Sequence[str], made: Sequence[Sent]) -> dict[str, list[str]]:
+    """Which of these records may be what an operation made, by operation."""
+    seen = {native: one for native, one in seen_of(db, frame, side, natives).items() if not one.gone}
+    shown, shapes = sides_of(db, frame, side, seen), frame.policy.shapes
+    found = {
+        each.op: [n for n, one in seen.items() if each.made(shapes, side, one.seq, shown[n].values)] for each in made
+    }
+    return {op: several for op, several in found.items() if several}
+
+
+def _told_of(frame: Frame, side: SideName, natives: Sequence[str]) -> str:
+    refs = " and ".join(str(frame.ref(side, native)) for native in natives[:3])
+    return f"nothing carries its number, but {refs} came about since and may be what it made, under another number"
 
 
 def _its_own(db: Db, frame: Frame, intent: Intent, trace: Trace) -> Trace:
@@ -146,12 +201,14 @@ def _its_own(db: Db, frame: Frame, intent: Intent, trace: Trace) -> Trace:
 
 
 def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace, result: Recovered) -> None:
+    if not intents.is_open(db, intent.op, run=intent.run):
+        return  # its worker was only slow, and has settled it while we asked: there is nothing left to find out
     planned = msgspec.convert(intent.body["planned"], Planned)
     settle.remember(frame, intent)
     anchor = Due(anchor_side(planned.step), anchor_of(planned.step), "waiting")
-    about = work.about(db, frame.flow.id, anchor.side, [anchor.native])
-    doubts = [item for item in about if item.code == "in_doubt" and item.op == intent.op]
     if isinstance(trace, CannotTell):
+        about = work.about(db, frame.flow.id, anchor.side, [anchor.native])
+        told = [i.id for i in about if i.code == "in_doubt" and i.op == intent.op and i.state == "answered"]
         body = {
             "label": planned.step.label,
             "text": str(trace.problem),
@@ -174,14 +231,15 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
             op=intent.op,
         )
         intents.mark_doubt(db, [intent.op], at=hand.at)
-        work.close(db, [i.id for i in doubts if i.state == "answered"], by=hand.actor, at=hand.at)
+        work.close(db, told, by=hand.actor, at=hand.at)
         result.parked += 1
         return
+    if isinstance(trace, NotLanded) and trace.item is not None:  # what it shows may be news that no listing tells again
+        settle.keep_item(db, frame, planned.step.side, trace.item, at=hand.at)
     answered = intent.body.get("answered")
     if isinstance(trace, NotLanded) and answered:  # the vendor said something, and did nothing: that was its refusal
         problem = msgspec.structs.replace(msgspec.convert(answered, Problem), retry_at=hand.at + REFUSED_WAIT)
         settle.settle_receipt(db, frame, hand, planned, Receipt(intent.op, "refused", problem=problem), probed=True)
-        work.close(db, [item.id for item in doubts], by=hand.actor, at=hand.at)
         result.parked += 1
         return
     if isinstance(trace, NotLanded):
@@ -193,7 +251,6 @@ def _settle_trace(db: Db, frame: Frame, hand: Hand, intent: Intent, trace: Trace
         result.landed += 1
     else:  # an update that shows what was there before: it did not happen; decided again, it is idempotent
         _drop(db, frame, hand, intent, planned.step, result)
-    work.close(db, [item.id for item in doubts], by=hand.actor, at=hand.at)
     due.add(db, frame.flow.id, [anchor], at=hand.at)
 
 
@@ -201,10 +258,11 @@ def _drop(db: Db, frame: Frame, hand: Hand, intent: Intent, step: Step, result: 
     """It did not happen, or it does not show that it did: its record is decided anew. A step of an undo is decided by nobody
     but its own plan, so it is asked about."""
     intents.close(db, [intent.op])
+    settle.end_doubt(db, frame, hand, step, intent.op)
     result.dropped += 1
     run = undoes(step)
     for question in refused(run, step, "its answer was lost, and it does not show that it was done") if run else ():
-        settle.settle_quietly(db, frame, hand, question)
+        settle_quietly(db, frame, hand, question)
 
 
 def _moved(db: Db, frame: Frame, planned: Planned, trace: Landed, at: float) -> bool:

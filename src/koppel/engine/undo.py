@@ -6,18 +6,22 @@ what was carried out is known by its operation ids, what moved since is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
 from koppel.engine import plan as plans
+from koppel.engine.anchors import anchor_of, anchor_side, item_field
 from koppel.engine.fetch import look_up
 from koppel.engine.frame import Frame, refresh
+from koppel.engine.hand import Hand
 from koppel.engine.one_pass import Options, Pass
+from koppel.engine.pairs import paired
 from koppel.engine.plan import Plan, Planned
+from koppel.engine.planning import brake, lowered
 from koppel.engine.ports import Ports
+from koppel.engine.quiet import settle_quietly
 from koppel.engine.reading import read_bare
-from koppel.engine.settle import Hand, anchor_of, anchor_side, paired, settle_quietly
 from koppel.engine.undone import Done, Standings, done_by
 from koppel.mapping.flow import Flow, SideName
 from koppel.mapping.transforms import TRANSFORMS, Transform
@@ -57,7 +61,7 @@ async def planned_now(work_: Pass, run: int) -> Plan:
     done = await ports.store.tx(done_by, frame, run)
     await _look_up(work_, done)
     steps = await ports.store.tx(_steps, frame, frame.policy, done)
-    planned = await work_.lower(steps)
+    planned = await lowered(work_, steps)
     known: dict[SideName, int] = {
         side: await ports.store.tx(observations.population, frame.streams[side].id) for side in SIDES
     }
@@ -74,7 +78,7 @@ async def planned_now(work_: Pass, run: int) -> Plan:
         counts=plans.count(planned),
         calls=plans.price(frame, planned),
         look_ups=plans.look_ups(frame, work_.sender.calls),
-        guard=work_.guard(planned, {"left": 0, "right": 0}, known),
+        guard=brake(work_, planned, {"left": 0, "right": 0}, known),
         read_by_id=dict(frame.read_by_id),
         undo_of=run,
     )
@@ -116,9 +120,22 @@ def _steps(db: Db, frame: Frame, policy: Policy, done: Done) -> list[Step]:
 # --- doing it -----------------------------------------------------------------------------------------------------------
 
 
-def done_before(db: Db, frame: Frame, planned: Sequence[Planned], stored: Plan) -> set[str]:
-    """Those steps, absent from today's plan, that an earlier `apply` of the same plan carried out."""
-    return {p.id for p in planned if _carried_out(db, frame, p, stored.made_at)}
+def done_before(db: Db, frame: Frame, planned: Sequence[Planned], stored: Plan, now: Container[str]) -> set[str]:
+    """Those steps that an earlier `apply` of the same plan carried out: questions a person answered since it was made, and of
+    what is absent from today's plan (`now`) what was done."""
+    items = work.answered(db, frame.flow.id, CODES, since=stored.made_at)
+    decided = {(item.side, item.native, item.field) for item in items}
+    return {
+        p.id
+        for p in planned
+        if (p.step.kind == "ask" and _about(p.step) in decided)
+        or (p.id not in now and _carried_out(db, frame, p, stored.made_at))
+    }
+
+
+def _about(step: Step) -> tuple[str, str, str]:
+    """What a question hangs on."""
+    return anchor_side(step), anchor_of(step), item_field(step)
 
 
 def _carried_out(db: Db, frame: Frame, planned: Planned, since: float) -> bool:
@@ -129,7 +146,7 @@ def _carried_out(db: Db, frame: Frame, planned: Planned, since: float) -> bool:
         return paired(db, frame, step) == (step.kind == "link")
     if step.kind == "ask":
         items = work.about(db, frame.flow.id, anchor_side(step), [anchor_of(step)])
-        return any(item.code.startswith(CODES) for item in items)
+        return any((item.side, item.native, item.field) == _about(step) for item in items)
     return step.kind == "refuse"
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from koppel.engine.frame import Frame, seen_of, sides_of
-from koppel.engine.settle import joinable, subject_of
-from koppel.mapping.flow import SideName, other
+from koppel.engine.pairs import joinable, kept_apart, subject_of
+from koppel.mapping.flow import SideName
 from koppel.model.values import Json, Ref
-from koppel.store import flows, intents, subjects, trail, work
+from koppel.store import flows, intents, standing, subjects, trail, work
 from koppel.store.sql import Db
 from koppel.sync.steps import Step
 from koppel.sync.undo import CODES, CREATED, DECIDED, FIELD, Deed, Standing, carried_out
@@ -114,8 +114,12 @@ class Standings:
         return Standing(
             left=shown["left"],
             right=shown["right"],
-            linked=left is not None and right is not None and left.subject == right.subject,
+            linked=left is not None
+            and right is not None
+            and left.subject == right.subject
+            and not standing.left_alone(db, frame.flow.id, [(deed.left, deed.right)]),
             free=joinable(db, frame, deed.left, deed.right),
+            apart=kept_apart(db, frame, deed.left, deed.right),
             follower=right is not None and right.role == "follower",
             base=stored.base if stored else None,
             archived=archived,
@@ -125,11 +129,11 @@ class Standings:
         )  # fmt: skip
 
     def _waiting(self, natives: Mapping[SideName, str]) -> bool:
+        """Whether an operation is in doubt that writes to one of the two, or makes something of one of them, in any flow."""
         streams = self.frame.streams
-        return any(
-            (streams[side].id, f"record {natives[side]}") in self.slots
-            or (streams[side].id, f"from {natives[other(side)]}") in self.slots
-            for side in SIDES
+        made_from = {intents.slot_from(streams[side].id, natives[side]) for side in SIDES}
+        return any((streams[side].id, f"record {natives[side]}") in self.slots for side in SIDES) or any(
+            slot in made_from for _, slot in self.slots
         )
 
     def _others(
@@ -171,10 +175,10 @@ def answered(db: Db, frame: Frame) -> list[tuple[work.Item, list[Step]]]:
             continue
         asked = msgspec.convert(item.body["step"], Step)
         deed = deed_of(asked, item.code)
-        standing = Standings(db, frame, deed.run).of(deed, None)
-        if standing.waiting and _bare(db, frame, deed):
-            continue  # its values are not here: neither carried out nor over
-        found.append((item, carried_out(frame.policy, deed, standing, item.code, item.answer)))
+        stands = Standings(db, frame, deed.run).of(deed, None)
+        if stands.waiting:
+            continue  # an operation about it is in doubt, or its values are not here: neither carried out nor over
+        found.append((item, carried_out(frame.policy, deed, stands, item.code, item.answer)))
     return found
 
 
@@ -182,11 +186,6 @@ def asked_about(db: Db, frame: Frame) -> dict[SideName, list[str]]:
     """The records that answered questions of undos are about."""
     about = [msgspec.convert(i.body["step"], Step) for i in work.answered(db, frame.flow.id, CODES) if "step" in i.body]
     return {"left": [s.left for s in about if s.left], "right": [s.right for s in about if s.right]}
-
-
-def _bare(db: Db, frame: Frame, deed: Deed) -> bool:
-    natives: dict[SideName, str] = {"left": deed.left, "right": deed.right}
-    return any(one.bare for side in SIDES for one in seen_of(db, frame, side, [natives[side]]).values())
 
 
 def deed_of(asked: Step, code: str) -> Deed:

@@ -32,8 +32,10 @@ NOT = Whole()
 
 
 async def due(ports: Ports, frame: Frame, *, asked: bool = False, light: bool = False, allowed: bool = False) -> Whole:
-    """Which sides must be read whole now. `allowed`: a person lets pass that much vanished, and is shown what is so now. A side that another flow had read whole is not read again for this one; one that
-    was never read is read whole anyway, and one that cannot be listed never."""
+    """Which sides must be read whole now. `allowed`: a person lets pass that much vanished, and is shown what is so now.
+
+    A side that another flow had read whole is not read again for this one; one that was never read is read whole anyway, and
+    one that cannot be listed never."""
     known = await ports.store.tx(reconciled.get, frame.flow.id)
     able: frozenset[SideName] = frozenset(side for side in _SIDES if frame.listable(side))
     if asked:

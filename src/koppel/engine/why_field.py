@@ -18,7 +18,6 @@ from koppel.store import trail
 from koppel.store.sql import Db
 from koppel.store.work import Item
 from koppel.sync.base import Base, Written
-from koppel.sync.looks import is_look
 from koppel.sync.merge import Merged, Now, merge
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Linked, Side, View
@@ -74,7 +73,10 @@ def fields_now(db: Db, frame: Frame, view: View, linked: Linked, items: list[Ite
                 str(frame.ref("right", right.native)),
                 left.values.get(key),
                 right.values.get(key),
-                (_said(shape, "left", base, left, key), _said(shape, "right", base, right, key))
+                (
+                    shape.told("left", base.left[key], left.values.get(key)),
+                    shape.told("right", base.right.get(key), right.values.get(key)),
+                )
                 if key in base.left
                 else (),
                 frame.rules_said.get(key, {}),
@@ -86,15 +88,6 @@ def fields_now(db: Db, frame: Frame, view: View, linked: Linked, items: list[Ite
             )
         )
     return told
-
-
-def _said(shape: Shape, side: SideName, base: Base, shown: Side, key: str) -> Json:
-    """What was agreed, as a person can read it: of a look only whether it is what the side shows."""
-    agreed = (base.left if side == "left" else base.right).get(key)
-    if not is_look(agreed):
-        return agreed
-    value = shown.values.get(key)
-    return value if key in shown.values and shape.same_on(side, value, agreed) else "(only a digest is kept)"
 
 
 def _let_go(base: Base, key: str, items: list[Item], right: str) -> Told:

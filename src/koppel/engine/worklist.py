@@ -69,7 +69,8 @@ def _of_field(db: Db, frame: Frame, step: Step) -> dict[str, Json]:
     )
     base = stored.base if stored else Base()
     if step.field in base.left:
-        said["base"] = {"left": base.left[step.field], "right": base.right.get(step.field)}
+        shape, agreed = frame.policy.shapes[step.field], {"left": base.left, "right": base.right}
+        said["base"] = {side: shape.told(side, agreed[side].get(step.field), values.get(side)) for side in SIDES}
         seq = base.prov.get(step.field)
         found = trail.read(db, after=seq - 1, limit=1) if seq else []
         origin = provenance.read(found[0], step.field) if found else None

@@ -50,7 +50,8 @@ def _default(field: msgspec.structs.FieldInfo) -> Json:
 
 
 def rule_texts(flow: Flow) -> dict[str, str]:
-    """Each rule by its key, as text that changes when its meaning does, or the table it reads."""
+    """Each rule by its key, as text that changes when its meaning does, or the table it reads: by them it is known what an
+    edit touched."""
     return {rule.key: json.dumps(_with_table(flow, rule), sort_keys=True) for rule in flow.fields}
 
 
@@ -58,16 +59,6 @@ def digest_of(flow: Flow) -> str:
     """The digest of the flow's meaning, e.g. `b2:4f0c…` (32 hex digits)."""
     canonical = json.dumps(meaning(flow), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return f"{ALGORITHM}:{hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()}"
-
-
-def edited_rules(before: Flow, after: Flow) -> frozenset[str]:
-    """The keys of the rules that an edit added, changed or took away: what must be looked at again.
-
-    A rule that reads a table counts as changed when its table did.
-    """
-    was = {rule.key: _with_table(before, rule) for rule in before.fields}
-    now = {rule.key: _with_table(after, rule) for rule in after.fields}
-    return frozenset(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
 
 
 def _with_table(flow: Flow, rule: FieldRule) -> tuple[dict[str, Json], dict[str, Json]]:

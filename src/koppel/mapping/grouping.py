@@ -42,8 +42,8 @@ SAID = 3  # documents in the way of a posting that are named
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """What documents come to: without VAT and VAT by VAT meaning, paid by method. `untold`: documents that tell no total; `problems`:
-    why a posting cannot be made of them."""
+    """What documents come to: without VAT and VAT by VAT meaning, paid by method. `untold`: documents that tell no total;
+    `problems`: why a posting cannot be made of them."""
 
     documents: int = 0
     net: dict[str, Decimal] = {}
@@ -169,12 +169,10 @@ def _vat(document: Invoice | Order, *, several: bool) -> dict[str, Decimal] | No
         if document.total is None:
             return {}
         told = document.total - sum((_net(line) or ZERO for line in lines), ZERO)
-    meanings = {line.vat or NONE for line in lines}
     if not _cents(told):
         return {}
-    if len(meanings) == 1:
-        return None if several else {meanings.pop(): _cents(told)}
-    return None if several else {MIXED: _cents(told)}
+    meanings = {line.vat or NONE for line in lines}
+    return None if several else {meanings.pop() if len(meanings) == 1 else MIXED: _cents(told)}
 
 
 def _each_tells_vat(lines: tuple[DocumentLine, ...]) -> bool:

@@ -38,8 +38,8 @@ _WORD = re.compile(r"\w+")
 def kept_fields(
     entity: str, flows: Iterable[Flow], *, can: Can, transforms: Mapping[str, Transform] = TRANSFORMS
 ) -> frozenset[str] | None:
-    """The entity's fields to keep of a resource (that can this much) that these flows use; None: all of them (documents, whose lines and dates are
-    counted; a transform that says not what it reads of a record)."""
+    """The entity's fields to keep of a resource (that can this much) that these flows use; None: all of them (documents, whose
+    lines and dates are counted; a transform that says not what it reads of a record)."""
     if entity not in ALWAYS:
         return None
     kept = ALWAYS[entity]

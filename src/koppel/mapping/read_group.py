@@ -48,13 +48,6 @@ def read_group(sheet: Sheet, flow: Flow) -> Flow:
     return msgspec.structs.replace(flow, left=left, scope=scope, group=group)
 
 
-def tables_of(group: Group | None) -> tuple[str, ...]:
-    """The tables of the file that a grouping reads."""
-    if group is None:
-        return ()
-    return tuple(name for name in (group.ledgers, group.vat, group.payments, group.journals) if name)
-
-
 def _fits(sheet: Sheet, flow: Flow) -> None:
     """A posting is made from its documents and from nothing else."""
     if flow.entity not in POSTINGS:

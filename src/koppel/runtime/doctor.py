@@ -89,6 +89,7 @@ async def examine(ports: Ports, connection: Connection, used: Sequence[Used]) ->
                 raise
             except KoppelError as error:
                 said.append(_as_remark(error))
+    said += _kept(connection, used)
     said += _clock(sender, connection)
     said += await ports.store.tx(_budgets, connection, ports.clock.now())
     return Examined(connection.name, connection.system.name, _once(said), sender.calls.total())
@@ -247,6 +248,33 @@ async def _sampled(
             if isinstance(answer, Absent) or (isinstance(answer, Found) and not answer.items)
         ]
     return missing, len(sample)
+
+
+# --- what is kept of records ---------------------------------------------------------------------------------------------
+
+
+GIVEN_UP = (
+    "That gives up: finding people by name offline, present values in koppel why, what a gone record last said; and comparing,"
+    " control totals and undo ask for what they need."
+)
+
+
+def _kept(connection: Connection, used: Sequence[Used]) -> Sequence[Remark]:
+    """Flows of whose records here only digests stay (`cache = "hashes"`), and what that gives up."""
+    flows: dict[str, dict[str, None]] = {}
+    for one in used:
+        for side in _sides(one.flow, connection.name):
+            resource = one.flow.endpoint(side).resource
+            if resource in connection.lets_go:
+                flows.setdefault(resource, {})[one.flow.id] = None
+    return [
+        Remark(
+            "note",
+            "hashes",
+            f'{connection.name}:{resource}: only digests are kept (cache = "hashes"), for {", ".join(ids)}. {GIVEN_UP}',
+        )
+        for resource, ids in flows.items()
+    ]
 
 
 # --- clock and budgets --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import msgspec
 from koppel.store.sql import Db, as_rows
 
 Record = tuple[int, str]  # stream and native id
+TAKEN_APART = frozenset({"unlinked", "split"})  # the words for what had been together until a person took it apart
 
 
 class Apart(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ Each function answers one part, behind the key the part before it ended with.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 
 import msgspec
 
@@ -86,27 +87,20 @@ def unclaimed(db: Db, stream: int, far: int, *, after: str, size: int) -> list[s
 
 def shared_keys(db: Db, stream: int, kind: str, *, after: str, size: int, show: int) -> list[Shared]:
     """Keys of a kind that more than one record carries, in order of their digests; of each the first `show` records."""
-    doubled = db.rows(
-        "select k.value, count(*) from match_keys k cross join observations o where k.stream = :s and k.kind = :k and k.value > :a"
-        " and o.stream = :s and o.native = k.native and o.gone = 0 group by k.value having count(*) > 1 order by k.value limit :n",
-        s=stream, k=kind, a=after, n=size,
+    there = "k.stream = :s and k.kind = :k and o.stream = :s and o.native = k.native and o.gone = 0"
+    rows = db.rows(
+        "with doubled as (select k.value as value, count(*) as several from match_keys k cross join observations o"
+        f" where {there} and k.value > :a group by k.value having count(*) > 1 order by k.value limit :n)"
+        " select value, several, native from (select d.value, d.several, k.native,"
+        " row_number() over (partition by d.value order by k.native) as place"
+        f" from doubled d cross join match_keys k cross join observations o where {there} and k.value = d.value) as each_one"
+        " where place <= :m order by value, native",
+        s=stream, k=kind, a=after, n=size, m=show,
     )  # fmt: skip
     return [
-        Shared(
-            kind,
-            digest,
-            count,
-            tuple(
-                row[0]
-                for row in db.rows(
-                    "select k.native from match_keys k cross join observations o where k.stream = :s and k.kind = :k and k.value = :v"
-                    " and o.stream = :s and o.native = k.native and o.gone = 0 order by k.native limit :n",
-                    s=stream, k=kind, v=digest, n=show,
-                )
-            ),
-        )
-        for digest, count in doubled
-    ]  # fmt: skip
+        Shared(kind, digest, several, tuple(row[2] for row in of_key))
+        for (digest, several), of_key in groupby(rows, key=lambda row: (row[0], row[1]))
+    ]
 
 
 def never_shown(db: Db, stream: int, *, after: str, size: int) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 import msgspec
 
 from koppel.model.values import Json
 from koppel.store import intents, trail
-from koppel.store.people import DOCUMENTS, Marks, Person, World, called, held, marks, records
+from koppel.store.people import DOCUMENTS, Marks, Person, Place, World, called, held, marks, records
 from koppel.store.sql import Db, as_list
 from koppel.store.trail import Recorded
 from koppel.sync.base import Base
@@ -17,6 +18,7 @@ from koppel.sync.looks import is_look
 
 Row = dict[str, Json]
 PARTIES = ("customer", "party")  # the document fields that name who it is for
+_SIDES = ("left", "right", "seen")  # where an entry names the records it is about
 _SAYING = frozenset({"asked", "parked", "refused", "decided"})  # entries that only tell of a question or a hindrance
 
 
@@ -31,8 +33,9 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """Entries of the trail about a person. `loose`: naming them without a subject, or in a question about somebody else;
-    `elsewhere`: how many entries of other records hold a value of theirs as those records' own."""
+    """Entries of the trail about a person. `loose`: those that no subject of theirs seals: naming them without a subject or in a
+    question about somebody else, or about a record of theirs from when it belonged elsewhere; `elsewhere`: how many entries of
+    other records hold a value of theirs as those records' own."""
 
     entries: tuple[Recorded, ...]
     loose: tuple[int, ...]
@@ -64,7 +67,9 @@ def gather(db: Db, world: World, person: Person, *, keep_years: int, at: float) 
     """Look everywhere. Reads the whole trail and every document: for a person's question, not for a run."""
     found = marks(db, world, person)
     told, papers = _trail(db, world, person, found, keep_years)
-    documents = {d.ref: d for d in (*papers, *_documents(db, world, person, found, keep_years)) if d.keep_until > at}
+    party = _party(world, person, found)
+    stored = (one.document for one in _stored(db, world, keep_years) if party.of(one))
+    documents = {d.ref: d for d in (*papers, *stored) if d.keep_until > at}
     return Holdings(
         records=tuple(_records(db, world, person)),
         links=tuple(_links(db, world, person)),
@@ -78,6 +83,21 @@ def gather(db: Db, world: World, person: Person, *, keep_years: int, at: float) 
         notes=tuple(_notes(db, found)),
         documents=tuple(sorted(documents.values(), key=lambda d: (d.keep_until, d.ref))),
     )
+
+
+def standing_on(db: Db, world: World, several: Sequence[Person], *, keep_years: int, at: float) -> set[int]:
+    """Which of these people, by their place, a document stands on that must still be kept. One walk through the trail and the
+    documents, however many people."""
+    parties = {number: _party(world, one, marks(db, world, one)) for number, one in enumerate(several)}
+    if not parties:
+        return set()
+    places = {place.name: place for place in world.places.values()}
+    papers = (paper for entry in whole_trail(db) if (paper := _paper(places, entry, keep_years)) is not None)
+    stands: set[int] = set()
+    for paper in chain(papers, _stored(db, world, keep_years)):
+        if paper.document.keep_until > at:
+            stands |= {number for number, party in parties.items() if party.of(paper)}
+    return stands
 
 
 def _by_stream(person: Person) -> dict[int, set[str]]:
@@ -208,7 +228,8 @@ def whole_trail(db: Db) -> Iterator[Recorded]:
 
 
 def _trail(db: Db, world: World, person: Person, found: Marks, keep_years: int) -> tuple[Told, list[Document]]:
-    ids, natives = {*person.subjects}, {native for _, native in person.records}
+    ids, party = {*person.subjects}, _party(world, person, found)
+    refs, places = {world.ref(key) for key in person.records}, {place.name: place for place in world.places.values()}
     entries: list[Recorded] = []
     loose: list[int] = []
     papers: list[Document] = []
@@ -217,12 +238,13 @@ def _trail(db: Db, world: World, person: Person, found: Marks, keep_years: int) 
         if entry.subject in ids:
             entries.append(entry)
         elif entry.data is not None:
-            paper = _paper(world, entry, natives, keep_years)
-            if paper is not None:
-                papers.append(paper)
-            if not found.named_in(entry.data):
+            paper = _paper(places, entry, keep_years)
+            if paper is not None and party.of(paper):
+                papers.append(paper.document)
+            about = _about(person, refs, entry.data)
+            if not about and not found.named_in(entry.data):
                 continue
-            if entry.subject is None or (entry.kind in _SAYING and not entry.data.get("fields")):
+            if about or entry.subject is None or (entry.kind in _SAYING and not entry.data.get("fields")):
                 entries.append(entry)
                 loose.append(entry.seq)
             else:
@@ -230,40 +252,72 @@ def _trail(db: Db, world: World, person: Person, found: Marks, keep_years: int) 
     return Told(tuple(entries), tuple(loose), elsewhere), papers
 
 
-def _paper(world: World, entry: Recorded, natives: set[str], keep_years: int) -> Document | None:
-    """The document an entry is about, when it is one and names the person as its party."""
-    data, names = entry.data or {}, {place.name: place for place in world.places.values()}
-    for side in ("left", "right", "seen"):
+def _about(person: Person, refs: set[str], data: Row) -> bool:
+    """Whether an entry tells of one of the person's records: a subject's trail outlives who left it."""
+    change = data.get("change") or {}  # by hand: who sat where
+    seats = [*change.get("before", ()), *change.get("after", ())]
+    told = {str(data.get(side)) for side in _SIDES} | {*change.get("refs", ())}
+    return bool(refs & told) or any((seat["stream"], seat["native"]) in person.records for seat in seats)
+
+
+class _Paper(msgspec.Struct, frozen=True):
+    """A document with the ids of its parties and where it was seen: no `connection` for one the trail tells of. `words`: those
+    of a journal entry, which has no party."""
+
+    document: Document
+    parties: frozenset[str]
+    connection: str = ""
+    words: Row | None = None
+
+
+class _Party(msgspec.Struct, frozen=True):
+    """A person as documents name them: by the ids of their records, by connection, and by their marks."""
+
+    ids: dict[str, set[str]]
+    marks: Marks
+
+    def of(self, paper: _Paper) -> bool:
+        """Whether the document names them: one in the store by an id of its own connection, one in the trail by any."""
+        ids = self.ids.get(paper.connection, set()) if paper.connection else set().union(*self.ids.values())
+        return bool(paper.parties & ids) or (paper.words is not None and self.marks.named_in(paper.words))
+
+
+def _party(world: World, person: Person, found: Marks) -> _Party:
+    ids: dict[str, set[str]] = {}
+    for stream, native in person.records:
+        place = world.places.get(stream)
+        ids.setdefault(place.connection if place else "", set()).add(native)
+    return _Party(ids, found)
+
+
+def _paper(places: dict[str, Place], entry: Recorded, keep_years: int) -> _Paper | None:
+    """The document an entry is about, when it is one."""
+    data = entry.data or {}
+    for side in _SIDES:
         stream, _, native = str(data.get(side) or "").rpartition(":")
-        place = names.get(stream)
+        place = places.get(stream)
         if place is None or place.entity not in DOCUMENTS:
             continue
         fields = data.get("fields") or {}
-        parties = {str(value) for name in PARTIES for value in (fields.get(name) or {}).values()}
-        if parties & natives:
-            day = (fields.get("date") or {}).get("after") or _day(entry.at)
-            ref, label = place.ref(native), str(data.get("label") or native)
-            return Document(ref, label, str(day), "the trail", kept_until(str(day), keep_years, seen_at=entry.at))
+        parties = frozenset(str(value) for name in PARTIES for value in (fields.get(name) or {}).values())
+        day = str((fields.get("date") or {}).get("after") or _day(entry.at))
+        ref, label = place.ref(native), str(data.get("label") or native)
+        return _Paper(Document(ref, label, day, "the trail", kept_until(day, keep_years, seen_at=entry.at)), parties)
     return None
 
 
-def _documents(db: Db, world: World, person: Person, found: Marks, keep_years: int) -> Iterator[Document]:
-    """Documents in the store that name one of the person's records of the same connection as their party; of journal
-    entries, which have none, those that name the person in words."""
-    natives: dict[str, set[str]] = {}
-    for stream, native in person.records:
-        if stream in world.places:
-            natives.setdefault(world.places[stream].connection, set()).add(native)
+def _stored(db: Db, world: World, keep_years: int) -> Iterator[_Paper]:
+    """The documents in the store."""
     for stream, place in world.places.items():
         if place.entity not in DOCUMENTS:
             continue
         for one in held(db, stream):
-            party = any(one.values.get(name) in natives.get(place.connection, ()) for name in PARTIES)
-            if party or (place.entity == "journal_entry" and found.named_in(one.values)):
-                day = str(one.values.get("date") or _day(one.seen_at))
-                label = " ".join(part for part in (place.entity.replace("_", " "), called(one.values)) if part)
-                until = kept_until(day, keep_years, seen_at=one.seen_at)
-                yield Document(world.ref(one.key), label, day, "the store", until)
+            day = str(one.values.get("date") or _day(one.seen_at))
+            label = " ".join(part for part in (place.entity.replace("_", " "), called(one.values)) if part)
+            until = kept_until(day, keep_years, seen_at=one.seen_at)
+            document = Document(world.ref(one.key), label, day, "the store", until)
+            parties = frozenset(str(one.values[name]) for name in PARTIES if one.values.get(name))
+            yield _Paper(document, parties, place.connection, one.values if place.entity == "journal_entry" else None)
 
 
 def kept_until(day: str, keep_years: int, *, seen_at: float) -> float:

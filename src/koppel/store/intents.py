@@ -74,6 +74,11 @@ def sent_at(db: Db, op: str) -> float | None:
     return db.scalar("select coalesce(sent_at, opened_at) from intents where op = :op", op=op)
 
 
+def is_open(db: Db, op: str, *, run: int) -> bool:
+    """Whether an operation is open, as that run opened it."""
+    return bool(db.scalar("select count(*) from intents where op = :op and run = :run", op=op, run=run))
+
+
 def departs(db: Db, ops: Iterable[str], *, at: float) -> int:
     """Their call leaves now: an effect is to be expected from then on. Returns how many are still open."""
     return db.run(

@@ -7,24 +7,25 @@ one query, without importing Alembic. There is no way down: a store is restored 
 
 from __future__ import annotations
 
+import threading
+
 import sqlalchemy as sa
 
 from koppel.model.problem import SetupError
 
-REVISIONS = tuple(
-    f"{number:04d}" for number in range(1, 11)
-)  # all this Koppel knows; a test compares them with the files
+REVISIONS = tuple(f"{number:04d}" for number in range(1, 11))  # all there are; a test compares them with the files
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "koppel_version"  # not Alembic's own name: a PostgreSQL schema may hold another program's tables
 SCHEMA = "koppel_schema"  # the engine's execution option that names the workspace's PostgreSQL schema
 _LOCK = 7_153_001  # PostgreSQL: who migrates, in this database
+_HERE = threading.Lock()  # Alembic keeps what it works on in module globals: one store at a time in this process
 
 
 def upgrade(engine: sa.Engine) -> None:
     """Make the tables, or bring them to today's. Raises SetupError when a newer Koppel wrote the store."""
     if standing(engine) == HEAD:
         return
-    with engine.begin() as connection:  # SQLite: begins as the writer
+    with _HERE, engine.begin() as connection:  # SQLite: begins as the writer
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             schema = engine.get_execution_options().get(SCHEMA)

@@ -13,10 +13,16 @@ import msgspec
 from koppel.model.values import Json
 from koppel.store.sql import Db, as_list, as_rows
 
+# A posting and what it holds: the documents counted in it first, and those whose change is.
+_HELD = (
+    "grouped g join postings p on p.stream = g.stream and p.posting = g.posting and p.part in (g.part, g.again)"
+    " where g.stream = :s"
+)
+
 
 class Posting(msgspec.Struct, frozen=True):
-    """One posting. `name` is what its documents share; `part` counts from 1: later ones hold differences. `posted`: it stands on the
-    other side, or may by now."""
+    """One posting. `name` is what its documents share; `part` counts from 1: later ones hold differences. `posted`: it stands
+    on the other side, or may by now."""
 
     name: str
     part: int
@@ -110,22 +116,14 @@ def news(db: Db, stream: int, name: str, part: int) -> int:
 
 
 def documents_of(db: Db, stream: int, native: str) -> list[str]:
-    """The documents that a posting holds: those counted in it first, and those whose change is."""
-    rows = db.rows(
-        "select g.document from postings p join grouped g on g.stream = p.stream and g.posting = p.posting"
-        " and (g.part = p.part or g.again = p.part) where p.stream = :s and p.native = :n order by g.document",
-        s=stream, n=native,
-    )  # fmt: skip
+    """The documents that a posting holds."""
+    rows = db.rows(f"select g.document from {_HELD} and p.native = :n order by g.document", s=stream, n=native)
     return [row[0] for row in rows]
 
 
 def postings_of(db: Db, stream: int, document: str) -> list[str]:
     """The ids of the postings that hold a document."""
-    rows = db.rows(
-        "select p.native from grouped g join postings p on p.stream = g.stream and p.posting = g.posting"
-        " and (p.part = g.part or p.part = g.again) where g.stream = :s and g.document = :d order by p.native",
-        s=stream, d=document,
-    )  # fmt: skip
+    rows = db.rows(f"select p.native from {_HELD} and g.document = :d order by p.native", s=stream, d=document)
     return [row[0] for row in rows]
 
 
@@ -169,10 +167,10 @@ def any_posted(db: Db, stream: int) -> bool:
     return bool(db.scalar("select count(*) from postings where stream = :s and posted = 1", s=stream))
 
 
-def unposted(db: Db, stream: int) -> list[Posting]:
-    """What was made and does not stand on the other side yet."""
-    rows = db.rows("select distinct posting from postings where stream = :s and posted = 0", s=stream)
-    return [part for row in rows for part in parts(db, stream, row[0]) if not part.posted]
+def unposted(db: Db, stream: int) -> list[str]:
+    """The names under which something was made that does not stand on the other side yet."""
+    rows = db.rows("select distinct posting from postings where stream = :s and posted = 0 order by posting", s=stream)
+    return [row[0] for row in rows]
 
 
 def forget(db: Db, stream: int) -> list[str]:

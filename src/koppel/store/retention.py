@@ -13,7 +13,7 @@ import msgspec
 
 from koppel.store import notes, suppression, trail
 from koppel.store.erasure import erase, forget
-from koppel.store.holdings import gather
+from koppel.store.holdings import gather, standing_on
 from koppel.store.people import Held, Key, Person, World, held, whole
 from koppel.store.sql import Db, as_list
 
@@ -61,7 +61,8 @@ def sweep(
     waiting = {key for orphan in orphans for key in orphan.person.records if orphan.person.personal}
     mine = [key for key in _unlinked(db, world, asked, old) if key not in waiting]
     people = [o for o in orphans if o.person.personal and o.last_at < at - retention.personal_months * MONTH]
-    people = [o for o in people if not gather(db, world, o.person, keep_years=retention.trail_years, at=at).documents]
+    kept = standing_on(db, world, [o.person for o in people], keep_years=retention.trail_years, at=at)
+    people = [o for number, o in enumerate(people) if number not in kept]
     done, said = _closed_work(db, old), _said_by_runs(db, old)
     past = _past(db, retention, at)
     ended, extended = _restrictions(db, world, retention, at=at, by=by, dry=dry)

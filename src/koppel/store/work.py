@@ -92,14 +92,14 @@ def listed(db: Db, which: List, *, flow: str | None = None, state: str = "open")
     ]
 
 
-def answered(db: Db, flow: str, code: str) -> list[Item]:
-    """Questions a person answered whose code begins like that, oldest first."""
+def answered(db: Db, flow: str, code: str, *, since: float | None = None) -> list[Item]:
+    """Questions a person answered whose code begins like that, oldest first: those whose answer is not carried out yet; with
+    `since` those answered or carried out since then."""
+    which = "state = 'answered'" if since is None else "answer is not null and closed_at >= :at"
     rows = db.rows(
-        f"select {_COLUMNS} from work where flow = :f and list = 'ask' and state = 'answered' and substr(code, 1, :n) = :c order by id",
-        f=flow,
-        n=len(code),
-        c=code,
-    )
+        f"select {_COLUMNS} from work where flow = :f and list = 'ask' and {which} and substr(code, 1, :n) = :c order by id",
+        f=flow, n=len(code), c=code, **({} if since is None else {"at": since}),
+    )  # fmt: skip
     return [_item(db, row) for row in rows]
 
 
@@ -116,6 +116,15 @@ def about(db: Db, flow: str, side: str, natives: Iterable[str]) -> list[Item]:
         f=flow, s=side, list=as_list(set(natives)),
     )  # fmt: skip
     return [_item(db, row) for row in rows]
+
+
+def asked_about(db: Db, flow: str, side: str, field: str) -> list[str]:
+    """The records of a side about which this is asked, each once, oldest question first."""
+    rows = db.rows(
+        "select native from work where list = 'ask' and flow = :f and side = :s and field = :x and state = 'open' order by id",
+        f=flow, s=side, x=field,
+    )  # fmt: skip
+    return list(dict.fromkeys(row[0] for row in rows))
 
 
 def answer(db: Db, number: int, value: Json, *, by: str, at: float) -> None:

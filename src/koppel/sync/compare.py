@@ -125,7 +125,7 @@ def _of_step(kind: Kind, policy: Policy, view: View, step: Step, known: Known) -
     if step.kind == "refuse":
         outside = step.problem is not None and step.problem.code == "out_of_scope"
         return _finding(kind, "outside" if outside else "allowed", view, None, why=text)
-    offered = (*view.candidates, *view.proposals)
+    offered = (*view.candidates, *view.parted, *view.proposals)
     if step.kind == "ask" and offered:
         counterpart = offered[0].side.native if len(offered) == 1 else None
         return _finding("unlinked", "person", view, counterpart, why=text, item=number)

@@ -24,6 +24,8 @@ from koppel.sync.shapes import Shape
 from koppel.sync.steps import Candidate, Linked, Need, Side, Step, View
 
 NONE = "none"  # the answer that what is proposed is not the same thing, where nothing would be created
+FOLLOWS = "follows"  # the field of the question about answers that wait because another record leads
+DROP = "drop"  # the answer to it that what was answered is done no more
 EXISTS = "exists"  # the field of a link whose records were there before the flow, and are skipped by it
 
 
@@ -39,8 +41,10 @@ class Policy:
 
 def decide(policy: Policy, view: View) -> list[Step] | Need:
     """The steps for one view; or a Need when the other side must be asked first. An empty list: nothing to do."""
-    if view.waiting or view.follows:
+    if view.waiting:
         return []
+    if view.follows:
+        return _following(policy, view)
     if view.own.gone:
         return (
             [_gone(policy, view, linked) for linked in view.linked]
@@ -63,6 +67,28 @@ def decide(policy: Policy, view: View) -> list[Step] | Need:
             steps += _merged(policy, view, linked.side, linked.base, follower=linked.follower)
     joined = _match(policy, view)
     return joined if isinstance(joined, Need) else steps + joined
+
+
+def _following(policy: Policy, view: View) -> list[Step]:
+    """Another record leads, and this one is neither read nor written; what a person had answered about it is not lost."""
+    if not view.moved:
+        return []
+    if view.own.gone:
+        return [_refuse(view, view.unfound or _absent(view))]
+    mine = f"{policy.flow.endpoint(view.anchor)}:{view.own.native}"
+    text = f"{view.leader} leads the thing it belongs to by now, so by itself nothing is made of it: {'; '.join(view.moved.values())}"
+    text += f"; koppel split {mine} takes it out, and then that is done; drop lets go of what was answered"
+    return [
+        Step(
+            "ask",
+            other(view.anchor),
+            *_natives(view, None),
+            label=view.own.label,
+            field=FOLLOWS,
+            problem=Problem("follows", text),
+            choices=({"answer": DROP},),
+        )
+    ]
 
 
 # --- matching -----------------------------------------------------------------------------------------------------
@@ -178,16 +204,19 @@ def _new(policy: Policy, view: View) -> list[Step] | Need:
         best = view.proposals[0]
         text = f"{best.side.label} may be the same ({best.score} of 100): {'; '.join(best.reasons)}"
         return [_ask_match(policy, view, "proposed", text)]
-    return [_create(policy, view)]
+    if view.parted:  # it had a counterpart until a person took them apart: whether it gets another one is not guessed
+        text = f"it belonged with {view.parted[0].side.label} and was held apart from it ({view.parted[0].apart})"
+        return [_ask_match(policy, view, "apart", text)]
+    return [_create(policy, view, "not there yet: no record carries its keys" if view.own.keys else "not there yet")]
 
 
-def _create(policy: Policy, view: View) -> Step:
+def _create(policy: Policy, view: View, why: str) -> Step:
     to = other(view.anchor)
     not_made = next((problem for problem in view.own.problems if problem.code == NOT_MADE), None)
     if not_made is not None:
         return _park(view, not_made)
     values: dict[str, Json] = {}
-    because = {"": "not there yet: no record carries its keys" if view.own.keys else "not there yet"}
+    because = {"": why}
     unmade = {p.field: p for p in view.own.problems if p.field is not None and p.field not in view.own.values}
     lacks: list[Problem] = []
     for key, shape in policy.shapes.items():
@@ -252,10 +281,11 @@ def _as_answered(policy: Policy, view: View, answer: Json) -> list[Step] | Need:
         return [_refuse(view, Problem("skipped", "left out, as a person decided"))]
     if answer == "create":
         early = too_early(policy.flow, view.own)
-        return [_refuse(view, early) if early else _create(policy, view)]
+        # not "no record carries its keys": one may well do, and a person chose to have another one beside it
+        return [_refuse(view, early) if early else _create(policy, view, "a person decided to make one")]
     already = {linked.side.native for linked in view.linked}
     chosen = [native for native in (answer if isinstance(answer, list) else [answer]) if native not in already]
-    offered = (*view.candidates, *view.proposals)
+    offered = (*view.candidates, *view.parted, *view.proposals)
     found = [c for c in offered if c.side.native in chosen and not c.taken]
     if len(found) != len(chosen):
         return [_ask_match(policy, view, "answer_stale", "the record chosen is no longer a candidate")]
@@ -467,10 +497,13 @@ def _park(view: View, problem: Problem) -> Step:
 
 
 def _ask_match(policy: Policy, view: View, code: str, text: str) -> Step:
-    """Ask which record it is: those that carry its keys, else those that are merely alike; a new one; or left out."""
+    """Ask which record it is: those that carry its keys or belonged with it, else those that are merely alike; a new one; or
+    left out."""
     to = other(view.anchor)
     choices: list[dict[str, Json]] = [
-        {"answer": c.side.native, "label": c.side.label, "by": list(c.by)} for c in view.candidates if not c.taken
+        {"answer": c.side.native, "label": c.side.label, "by": list(c.by)}
+        for c in (*view.candidates, *view.parted)
+        if not c.taken
     ]
     if code in ("proposed", "answer_stale"):
         choices += [

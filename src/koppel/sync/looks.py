@@ -13,6 +13,7 @@ from koppel.model.values import Json
 
 MARK = "koppel:looks"
 EACH = "each"
+UNTOLD = "(only a digest is kept)"
 WAYS = ("plain", "left", "right")
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
@@ -20,6 +21,11 @@ _ENCODER = msgspec.json.Encoder(order="sorted")
 def is_look(value: Json) -> bool:
     """Whether a look stands in the place of a value."""
     return type(value) is dict and MARK in value
+
+
+def told(value: Json) -> Json:
+    """What a person is shown of a value, where a look may stand in its place."""
+    return UNTOLD if is_look(value) else value
 
 
 def look(plain: Json, left: Json, right: Json, each: list[str] | None = None) -> dict[str, Json]:

@@ -333,11 +333,11 @@ def _union(key: str, shape: Shape, now: Now, base: Base, out: Merged) -> None:
         return
     digested = looks.is_look(base.left.get(key)) or looks.is_look(base.right.get(key))
     bases = {"left": base.left.get(key), "right": base.right.get(key)}
-    agreed = {side: _elements(shape, value, digested=digested) for side, value in bases.items()}
+    agreed = {side: elements(shape, value, digested=digested) for side, value in bases.items()}
     known = key in base.left or key in base.right
     stands: dict[SideName, dict[str, Json]] = {}
     for side in SIDES:
-        shown = _elements(shape, now.on(side), digested=digested)
+        shown = elements(shape, now.on(side), digested=digested)
         wiped = known and not shown and shape.rule.empty == "keep"  # an empty value wipes nothing: it is filled again
         stands[side] = agreed[side] if wiped else shown
     for side in SIDES:
@@ -364,7 +364,7 @@ def _said(elements: dict[str, Json]) -> dict[str, Json]:
     return {name: item for name, item in elements.items() if not looks.is_look(item)}
 
 
-def _elements(shape: Shape, value: Json, *, digested: bool) -> dict[str, Json]:
+def elements(shape: Shape, value: Json, *, digested: bool) -> dict[str, Json]:
     """The elements of a set by what tells them apart: how both sides would show them, or digests of that. Of a look only these
     are known."""
     if looks.is_look(value):

@@ -70,6 +70,10 @@ class Shape:
         plain, left, right = (self._digested(way, value) for way in range(len(looks.WAYS)))
         return looks.look(plain, left, right, each)
 
+    def told(self, side: SideName, agreed: Json, shown: Json) -> Json:
+        """What was agreed, as a person can read it: of a look only whether it is what the side shows."""
+        return shown if looks.is_look(agreed) and self.same_on(side, shown, agreed) else looks.told(agreed)
+
     def element(self, item: Json, *, digested: bool) -> str:
         """What tells an element of a set apart: how both sides would show it."""
         name = repr(self.shown("right", self.shown("left", [item])))

@@ -76,6 +76,8 @@ class View(msgspec.Struct, frozen=True):
     `unfound`: why the record could not be read this time. `unseen`: counterparts that were made and never shown since.
     `proposals`: records of the other side that may be the same thing on weak evidence, best first. `follows`: another record of
     this side leads their subject, and this one is neither read nor written. `moved`: answers that no longer hold, by field, and why.
+    `parted`: records of the other side that a person took it apart from, and that carry none of its keys. `leader`: what people
+    call the record that leads, where `follows` and an answer cannot be carried out because of that.
     """
 
     anchor: SideName
@@ -91,6 +93,8 @@ class View(msgspec.Struct, frozen=True):
     proposals: tuple[Candidate, ...] = ()
     follows: bool = False
     moved: dict[str, str] = {}
+    parted: tuple[Candidate, ...] = ()
+    leader: str = ""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -25,6 +25,7 @@ from koppel.sync.looks import is_look
 from koppel.sync.merge import Visible
 from koppel.sync.shapes import Shape
 from koppel.sync.steps import Side, Step
+from koppel.sync.united import shown_beside
 
 MARK = "undo"  # on steps: what is taken apart or put together stays so
 CODES = "undo_"  # how the codes of an undo's questions begin
@@ -62,7 +63,7 @@ class Deed:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How a pair stands now. `free`: neither record belongs to another one. `parted`: by side, what was made there was taken
+    """How a pair stands now. `free`: neither record belongs to another one. `apart`: a person holds them apart. `parted`: by side, what was made there was taken
     out of use again since. `others`: by side and key, which other runs wrote it, in words. `waiting`: an operation about it
     is in doubt."""
 
@@ -70,6 +71,7 @@ class Standing:
     right: Side | None
     linked: bool
     free: bool = True
+    apart: bool = False
     follower: bool = False
     base: Base | None = None
     archived: frozenset[SideName] = frozenset()
@@ -166,7 +168,7 @@ class _Undoing:
         record, far = now.on(side), now.on(other(side))
         shape = self.policy.shapes.get("is_active")
         both = record is not None and not record.gone and far is not None and not far.gone
-        if both and now.free and shape is not None and shape.may_write(side) and record is not None:
+        if both and now.free and not now.apart and shape is not None and shape.may_write(side) and record is not None:
             if record.values.get("is_active") is False:
                 agreed = self._forms({(side, "is_active"): True}, "is_active")
                 step = self.step(
@@ -185,8 +187,9 @@ class _Undoing:
         left, right = self.now.left, self.now.right
         if self.now.linked or left is None or right is None or left.gone or right.gone:
             return []
-        if not self.now.free:
-            text = f"{self.deed.reason}: it unlinked these, and one of them is linked to another record by now"
+        if not self.now.free or self.now.apart:
+            why = "a person holds them apart" if self.now.free else "one of them is linked to another record by now"
+            text = f"{self.deed.reason}: it unlinked these, and {why}"
             return [self._ask(BY_HAND, "right", text, choices=_BY_HAND_CHOICES)]
         agreed = {
             key: (left.values.get(key), right.values.get(key))
@@ -300,12 +303,19 @@ class _Undoing:
             if (side, key) in restored:
                 found.append(restored[side, key])
             elif far_restored and base is not None and (written := _written(base, other(side), key)) is not None:
-                found.append(written.source)
+                found.append(self._beside(side, key, base, written))
             elif far_restored and base is not None and key in base.left:
                 found.append(self._at_hand(side, key, (base.left if side == "left" else base.right).get(key)))
             else:
                 found.append(self.value(side, key))
         return found[0], found[1]
+
+    def _beside(self, side: SideName, key: str, base: Base, written: Written) -> Json:
+        """What this side shows beside a value on its way to the other one."""
+        if _written(base, side, key) is not None:
+            return written.source  # it was sent here, too: what is missing of it was taken away
+        agreed = (base.left if side == "left" else base.right).get(key)
+        return shown_beside(self.policy.shapes[key], written, shown=self.value(side, key), agreed=agreed)
 
     def _at_hand(self, side: SideName, key: str, agreed: Json) -> Json:
         """What was agreed, as the side shows it where only its look is kept and that is still the same."""

@@ -239,7 +239,9 @@ class Landed(msgspec.Struct, frozen=True):
 
 
 class NotLanded(msgspec.Struct, frozen=True):
-    """A probe proved that there was no effect."""
+    """A probe proved that there was no effect; `item` is the record as it is now, when the vendor showed it."""
+
+    item: Item | None = None
 
 
 class CannotTell(msgspec.Struct, frozen=True):

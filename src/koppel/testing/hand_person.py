@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from koppel.engine import identity, leasing
-from koppel.engine.identity import By, Changed
+from koppel.engine.by_hand import By, Changed
 from koppel.engine.ports import Ports
 from koppel.mapping.flow import Flow
 from koppel.model.problem import RetryLater, UsageError

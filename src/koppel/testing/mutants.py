@@ -13,7 +13,22 @@ from typing import Any
 
 import msgspec
 
-from koppel.engine import execute, fetch, flow, frame, leasing, plan, recover, send, settle
+from koppel.engine import (
+    anchors,
+    bases,
+    entries,
+    execute,
+    fetch,
+    flow,
+    frame,
+    leasing,
+    pairs,
+    plan,
+    recover,
+    send,
+    settle,
+)
+from koppel.engine.hand import Hand
 from koppel.model.problem import SetupError
 from koppel.store import due, intents, observations, streams
 from koppel.sync import merge
@@ -96,7 +111,7 @@ _mutant(
 
 async def _no_probe(ports: Any, _sender: Any, frame_: Any, hand_run: tuple[int, str], ready: Any, result: Any) -> None:
     for intent in ready:
-        hand = settle.Hand(*hand_run, ports.clock.now())
+        hand = Hand(*hand_run, ports.clock.now())
         close = recover._settle_trace  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         await ports.store.durable(close, frame_, hand, intent, recover.NotLanded(), result)
 
@@ -145,11 +160,11 @@ def _all_settled(original: Any) -> Any:
     return merged
 
 
-_mutant("before not kept", 3, "the trail does not hold what a write replaced", (settle, "record", _forgets_before))
-_mutant("digest too early", 3, "a pair counts as settled while a field is not", (settle, "merge", _all_settled))
+_mutant("before not kept", 3, "the trail does not hold what a write replaced", (entries, "record", _forgets_before))
+_mutant("digest too early", 3, "a pair counts as settled while a field is not", (bases, "merge", _all_settled))
 _mutant(
     "stale is settled", 3, "a write whose precondition failed is not looked at again",
-    (settle, "look_again", _instead(lambda *_given: None)), (flow.flows, "unsettled", _instead(lambda _db, _flow, _side, _stream, _natives: [])),
+    (anchors, "look_again", _instead(lambda *_given: None)), (flow.flows, "unsettled", _instead(lambda _db, _flow, _side, _stream, _natives: [])),
 )  # fmt: skip
 
 # --- law 4 ----------------------------------------------------------------------------------------------------------
@@ -196,8 +211,8 @@ _mutant(
 
 
 def _one_form(original: Any) -> Any:
-    def agreed(base: Any, fields: Any, prov: Any) -> Any:
-        return original(base, {key: (both[0], both[0]) for key, both in fields.items()}, prov)
+    def agreed(frame_: Any, base: Any, fields: Any, prov: Any) -> Any:
+        return original(frame_, base, {key: (both[0], both[0]) for key, both in fields.items()}, prov)
 
     return agreed
 
@@ -250,7 +265,7 @@ _mutant(
     "what we wrote ourselves is taken for somebody's edit",
     (merge, "_pending", _instead(lambda _side, _key, _shape, _now, _written, base, *_rest: (base, False))),
 )
-_mutant("one form", 6, "what was agreed is kept as the left writes it only", (settle, "_agreed", _one_form))
+_mutant("one form", 6, "what was agreed is kept as the left writes it only", (bases, "_agreed", _one_form))
 _mutant(
     "followers own",
     6,
@@ -303,7 +318,7 @@ _mutant("two refresh at once", 9, "nobody holds the login while it is refreshed"
 _mutant("allowance not counted", 10, "nobody counts calls", (send, "_spend", _instead(lambda *_given: None)))
 _mutant(
     "no slot", 11, "two flows may create from one record at once, and do not look again",
-    (settle, "made_meanwhile", _instead(lambda *_given: False)), (intents.Intent, "slot", _instead(property(lambda self: self.op))),
+    (pairs, "made_meanwhile", _instead(lambda *_given: False)), (intents.Intent, "slot", _instead(property(lambda self: self.op))),
 )  # fmt: skip
 _mutant(
     "same thing by another flow",
@@ -318,7 +333,7 @@ _mutant(
     "a flow that is running is started again",
     (leasing, "take", lambda _original: _anybody),
     (execute.leases, "holds", _instead(lambda *_given: True)),
-    (settle, "made_meanwhile", _instead(lambda *_given: False)),
+    (pairs, "made_meanwhile", _instead(lambda *_given: False)),
 )
 _mutant("requests in messages", 12, "what is sent is told, key and all", (send.Sender, "_send", _tells_requests))
 _mutant("number as int", 13, "a KVK number is read as a number", (toys, "read_company", _number_as_int))

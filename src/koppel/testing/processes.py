@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -49,6 +50,9 @@ class Machine:
         self.vault = vault
         self.connection = engine.connect()
         self.keeps = power_fails
+        self.forgotten: Counter[float] = (
+            Counter()
+        )  # calls that were counted and fell away with the power, by the window's end
         self._on_disk: sqlite3.Connection | None = None
 
     @property
@@ -68,8 +72,16 @@ class Machine:
         """Fall back to what reached the disk; whether there was anything to fall back to."""
         if self._on_disk is None:
             return False
+        before = self._spent()
         self._on_disk.backup(self.raw)
+        after = self._spent()
+        for (account, ends), used in before.items():
+            self.forgotten[ends] += max(0, used - after.get((account, ends), 0))
         return True
+
+    def _spent(self) -> dict[tuple[str, float], int]:
+        rows = self.raw.execute("select system || ' ' || name || ' ' || key, reset_at, used from budgets").fetchall()
+        return {(account, ends): used for account, ends, used in rows}
 
     def close(self) -> None:
         """Let go of the databases."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from koppel.engine.flow import Result
 from koppel.engine.plan import Plan
 from koppel.engine.ports import Connection, Ports
 from koppel.engine.send import Sender
@@ -18,8 +19,9 @@ from koppel.store.due import Due
 from koppel.systems.spi import Request, Response
 from koppel.testing import toys
 from koppel.testing.hand_person import HandPerson
+from koppel.testing.owed_tries import readings, tried_in_time
 from koppel.testing.toy_people import People
-from koppel.testing.toy_servers import LedgerServer, Server, TillServer
+from koppel.testing.toy_servers import LedgerServer, Row, Server, TillServer
 from koppel.testing.undo_person import UndoPerson
 from koppel.testing.worlds import Slot, World
 
@@ -42,7 +44,7 @@ class ToyWorld(World):
         super().__init__(seed, **options)
         self.places: list[Place] = []
         self.arrived: dict[str, set[str]] = {}  # by ledger: refresh tokens whose answers reached somebody
-        self.idle_calls = self.idle_writes = self.idle_tries = 0
+        self.idle_calls = self.idle_writes = self.idle_owed = 0
         self.sleeping = Random(f"asleep:{self.kind}:{seed}")  # noqa: S311
         self.looks: list[asyncio.Task[None]] = []
 
@@ -258,21 +260,19 @@ class ToyWorld(World):
                 await asyncio.sleep(60 - self.clock.now() % 60)
             refused = {i.id: i.next_at for i in self.keeper.run(work.listed, "parked", flow=flow.id) if i.op}
             result = await self.run(flow, self.slots[i % len(self.slots)])
-            self.idle_tries += self._tried_in_time(refused, result.run if result else None)
+            self.idle_owed += self._owed(flow, refused, result) if result else 0
         self.idle_calls = self.wire.calls - calls - (self._tokens_made() - tokens)
         self.idle_writes = sum(s.writes for s in self.servers()) - writes
 
-    def _tried_in_time(self, before: dict[int, float | None], run: int | None) -> int:
-        """How many operations the vendor refused were tried again by that run because the time named for it had come, and were
-        refused again: those calls are owed, however quiet it is. One tried earlier is not counted."""
-        return sum(
-            1
-            for item in self.keeper.run(work.listed, "parked")
-            if item.op
-            and item.run == run
-            and (due_at := before.get(item.id)) is not None
-            and due_at <= self.clock.now()
-        )
+    def _owed(self, flow: Flow, before: dict[int, float | None], result: Result) -> int:
+        """Calls that run owed for what the vendor had refused: what it tried again at its time, and what it read for that."""
+        tried = tried_in_time(before, self.keeper.run(work.listed, "parked"), result.run, self.clock.now())
+        places: dict[SideName, Place] = {side: self.at(flow, side) for side in SIDES}
+        read: dict[SideName, int] = {
+            side: result.plan.read_by_id.get(place.connection, 0) for side, place in places.items()
+        }
+        rows: dict[SideName, dict[str, Row]] = {side: place.server.rows for side, place in places.items()}
+        return len(tried) + readings(tried, rows, read)
 
     def _tokens_made(self) -> int:
         return sum(s.tokens_made for s in self.servers() if isinstance(s, LedgerServer))

@@ -201,14 +201,20 @@ def ledger_pages(site: Site, query: Query) -> Exchange[Page]:
 def ledger_find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, Finding]]:
     """By id, number or our own reference."""
     word = {"native": "id", "kvk": "nr", "ref": "ref"}[kind]
-    url = f"{site.settings.base}/rows?{word}={quote(','.join(values))}"
+    return (yield from _find(site, "rows", word, values, _ledger_item))
+
+
+def _find(
+    site: Site, where: str, word: str, values: tuple[str, ...], read: Callable[[Mapping[str, Json]], Item]
+) -> Exchange[dict[str, Finding]]:
+    url = f"{site.settings.base}/{where}?{word}={quote(','.join(values))}"
     try:
         body = _body((yield Call(Request("GET", url), kind="find")), site.as_of)
     except RetryLater as error:
         return {value: Unknown(Problem("unavailable", str(error), retry_at=error.at)) for value in values}
     found: dict[str, list[Item]] = {}
     for row in body["rows"]:
-        found.setdefault(str(row[word]), []).append(_ledger_item(row))
+        found.setdefault(str(row[word]), []).append(read(row))
     return {value: Found(tuple(found[value])) if value in found else Absent() for value in values}
 
 
@@ -377,15 +383,7 @@ def till_graves(site: Site, query: Query) -> Exchange[Page]:
 def till_find(site: Site, kind: str, values: tuple[str, ...]) -> Exchange[dict[str, Finding]]:
     """By id or number."""
     word = {"native": "id", "kvk": "nr"}[kind]
-    url = f"{site.settings.base}/find?{word}={quote(','.join(values))}"
-    try:
-        body = _body((yield Call(Request("GET", url), kind="find")), site.as_of)
-    except RetryLater as error:
-        return {value: Unknown(Problem("unavailable", str(error), retry_at=error.at)) for value in values}
-    found: dict[str, list[Item]] = {}
-    for row in body["rows"]:
-        found.setdefault(str(row[word]), []).append(_till_item(row))
-    return {value: Found(tuple(found[value])) if value in found else Absent() for value in values}
+    return (yield from _find(site, "find", word, values, _till_item))
 
 
 def _till_group(operations: tuple[Operation, ...]) -> tuple[Batch, ...]:

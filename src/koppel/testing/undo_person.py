@@ -20,16 +20,19 @@ from koppel.model.problem import UsageError
 from koppel.model.values import Json
 from koppel.store import runs, trail, work
 from koppel.sync.undo import CREATED
+from koppel.testing.came_along import came_along
+from koppel.testing.toy_servers import Written
 from koppel.testing.worlds import Slot, World
 
 COMES, LIKELY, TRIES = 0.5, 0.25, 6
-KINDS = ("pair",)  # in a graph, what is taken back along one edge may rightly come along another
+KINDS = ("pair", "graph")
+SPEAKS_OF_PAIRS = ("linked", "unlinked", "created", "updated", "agreed", "archived")
 LAST = 6  # of so many runs one is chosen
 
 
 class TakenBack(NamedTuple):
     """One value that an undo took back: where, what stood there before it, the run that did it and the run undone;
-    `about` are both records."""
+    `about` are both records, `back` is what brought back what had been there."""
 
     system: str
     native: str
@@ -39,6 +42,7 @@ class TakenBack(NamedTuple):
     undone: int
     flow: str
     about: frozenset[str]
+    back: Written
 
 
 class UndoPerson:
@@ -125,8 +129,8 @@ class UndoPerson:
                     plan, entry = undoing[w.ref], did[w.ref]
                     about = {str((entry.data or {}).get(side, "")).rpartition(":")[2] for side in ("left", "right")}
                     yield TakenBack(
-                        server.name, w.native, w.word, w.over, entry.run or 0, plan.undo_of, plan.flow, frozenset(about)
-                    )
+                        server.name, w.native, w.word, w.over, entry.run or 0, plan.undo_of, plan.flow, frozenset(about), w
+                    )  # fmt: skip
 
     def _again(self, taken: TakenBack, did: dict[str, trail.Recorded]) -> int | None:
         """The ordinary run that wrote a value again which had been taken back, when neither a person nor another undo gave it
@@ -143,9 +147,23 @@ class UndoPerson:
             wrote = did.get(w.ref)
             if wrote is None or wrote.run is None or (wrote.data or {}).get("flow") != taken.flow:
                 continue
-            if (w.native, w.word) == (taken.native, taken.word) and wrote.run > taken.run and w.value == taken.value:
+            if (w.native, w.word) != (taken.native, taken.word) or wrote.run <= taken.run or w.value != taken.value:
+                continue
+            if not self._came_along(taken, w, did):
                 return wrote.run
         return None
+
+    def _came_along(self, taken: TakenBack, again: Written, did: dict[str, trail.Recorded]) -> bool:
+        """Whether it came by way of a third system, in which a person had typed what took its place in between."""
+        servers = self.world.servers()
+        return came_along(
+            taken.back,
+            again,
+            flow=taken.flow,
+            written=[w for server in servers for w in server.written],
+            typed=[e for server in servers for e in server.typed],
+            did=did,
+        )
 
     def _decided(self, taken: TakenBack) -> bool:
         """Whether a person answered anything: an answer may well bring a value back."""
@@ -162,6 +180,18 @@ class UndoPerson:
         server = next(s for s in self.world.servers() if s.name == system)
         refs = {w.ref for w in server.written if (w.native, w.word) == (native, "archived")}
         return bool(refs & self._because_of_undo()) or self._asked(native)
+
+    def taken_apart(self, flow: Flow) -> set[tuple[str, str]]:
+        """The pairs (left, right) of a flow that an undo took apart or archived one of, by the last the flow said of them: no pairs,
+        also when others hold both to be one thing."""
+        last: dict[tuple[str, str], bool] = {}
+        for entry in everything_told(self.world):
+            data = entry.data or {}
+            if data.get("flow") == flow.id and entry.kind in SPEAKS_OF_PAIRS:
+                left, right = (str(data.get(side, "")).rpartition(":")[2] for side in ("left", "right"))
+                undone = str(data.get("because", "")).startswith("undo of run")
+                last[left, right] = entry.kind in ("unlinked", "archived") and undone
+        return {pair for pair, apart in last.items() if apart}
 
     def _asked(self, native: str) -> bool:
         """Whether a question says that nobody knows whether it was archived: that does not show outside."""

@@ -427,6 +427,10 @@ class World:
                 found.append(f"the last run of {flow} did not end")
             elif did := {kind: result.counts[kind] for kind in moves if result.counts[kind]}:
                 found.append(f"the last run of {flow} did {did}")
+            elif result.recovered["landed"]:  # news for flows that ran before it: that is linked from now on
+                found.append(
+                    f"the last run of {flow} found {result.recovered['landed']} writes in doubt to have arrived"
+                )
         return ", ".join(found)
 
     def judge_all(self) -> None:

@@ -57,3 +57,13 @@ def test_a_flow_that_needs_values_here_is_refused_by_check(hashed, koppel, at):
     said = koppel("check", "kvk-exact", "--json")
     assert said.code != 0
     assert "cannot be listed and read again by id" in said.out
+
+
+def test_doctor_says_which_flows_run_on_digests_and_what_that_gives_up(hashed, koppel):
+    said = koppel("doctor", "--json")
+    told = {one["connection"]: [r for r in one["remarks"] if r["code"] == "hashes"] for one in said.json}
+    (remark,) = told.pop("books-nl")
+    assert remark["level"] == "note"
+    assert remark["text"].startswith('books-nl:accounts: only digests are kept (cache = "hashes"), for kvk-exact.')
+    assert "gives up" in remark["text"]
+    assert not any(told.values()), "values of a register stay"

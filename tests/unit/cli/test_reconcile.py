@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from koppel.app.reconcile import Mend
 from koppel.cli import tell_findings
 from koppel.cli.main import app  # noqa: F401 - the commands are put together without a cycle
 from koppel.sync.compare import Finding
@@ -36,6 +37,18 @@ def test_sides_that_agree_are_said_to_and_leave_zero(kept: Stand, koppel: Koppel
         f for kind in said.json["findings"].values() for f in kind if f["verdict"] in ("mend", "person", "wait")
     ]
     assert (said.code == 0) == (different == [])
+
+
+def test_what_is_to_be_mended_is_planned_from_the_left_record_or_from_the_right_one_alone() -> None:
+    mend = Mend()
+    for kind, verdict, left, right in (
+        ("differs", "mend", "l1", "r1"),
+        ("only_right", "mend", None, "r2"),
+        ("only_right", "allowed", None, "r3"),
+        ("differs", "person", "l4", "r4"),
+    ):
+        mend.note(Finding(kind, verdict, left, right))
+    assert (list(mend.left), list(mend.right)) == (["l1"], ["r2"])
 
 
 def test_an_edit_in_the_books_is_told_field_by_field_and_mended_by_the_plan(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from types import SimpleNamespace
+
 import pytest
 
+from koppel.app.unmapped import unmapped
 from koppel.sandbox.seeds import make_companies
+from koppel.store.work import Item
 
 FLOW = "kvk-exact.toml"
 LINE = '"right:Remarks" = { from = "legal_form", table = "forms", when = "create" }\n'
@@ -39,6 +44,13 @@ def test_each_code_is_listed_once_with_how_many_wait_for_it(waiting, koppel):
     assert max(map(len, said.out.splitlines())) <= 80
     assert one["remedy"] == f"koppel unmapped kvk-exact forms '{one['code']}' VALUE"
     assert all(sample.split()[0] in said.out for sample in one["samples"])
+
+
+def test_the_command_that_mends_a_code_can_be_pasted_whatever_the_code_holds():
+    body = {"problem": {"about": ["forms", "Piet's vof"], "field": "legal_form"}, "label": "Piet"}
+    item = Item(1, "parked", FLOW, "left", "1", "", "open", "unmapped", body, None, None, 1, 1, 0.0, None, None, None)
+    (one,) = unmapped(SimpleNamespace(parked=lambda flow: [item]))
+    assert shlex.split(one.remedy) == ["koppel", "unmapped", FLOW, "forms", "Piet's vof", "VALUE"]
 
 
 def test_the_line_is_written_with_every_comment_kept_and_the_records_go_on(waiting, at, file, koppel):

@@ -25,6 +25,7 @@ from koppel.sandbox.host import Fault, SandboxHost, build, contract
 from koppel.store import trail, work
 from koppel.store.store import Store, in_memory
 from koppel.store.vault import Vault
+from koppel.testing.killing import Killing
 
 KEY = bytes(range(32))
 SYSTEMS = {entry.name: entry for entry in entry_points(group="koppel.systems")}
@@ -32,18 +33,15 @@ FLOW = (files("koppel.systems.exact") / "flows" / "kvk-exact.toml").read_text("u
 FREELY = ("creates", "share", "vanished", "first")
 
 
-DEAD: list[Any] = []  # what a killed process left behind is never resumed, so it must not be collected either
-
-
 class Desk:
-    """One workspace with its world. `stop_at` names a point at which the next run is killed, at its n-th passing."""
+    """One workspace with its world. `points` are those of the engine that were passed."""
 
     def __init__(self, *, seed: int = 3, companies: int = 30, flow: str = FLOW) -> None:
         self.host: SandboxHost = build(seed=seed, companies=companies, names=("exact", "kvk"))
         self.store: Store = in_memory(Vault(KEY))
         self.told: list[str] = []
-        self.points: list[str] = []
-        self.stop: tuple[str, int] | None = None
+        self.killing = Killing()
+        self.points = self.killing.passed
         self.flow = self.read(flow)
         self.known = contract(self.host, "http://sandbox.example")["systems"]
         exact, kvk = self.known["exact"], self.known["kvk"]
@@ -81,18 +79,9 @@ class Desk:
             transport=Wire(),
             connections=self.connections,
             worker=worker,
-            point=self._point,
+            point=self.killing.point,
             tell=self.told.append,
         )
-
-    async def _point(self, name: str) -> None:
-        self.points.append(name)
-        if self.stop is not None and self.stop[0] == name:
-            self.stop = (name, self.stop[1] - 1)
-            if self.stop[1] < 0:
-                self.stop = None
-                self._killed.set_result(None)
-                await asyncio.get_running_loop().create_future()  # for ever: nothing after it runs, no `finally` either
 
     def connection(self, system: str, name: str, **settings: Any) -> Connection:
         found = SYSTEMS[system].load()
@@ -131,21 +120,9 @@ class Desk:
     def killed_at(self, point: str, passing: int = 0, *, wait: float = 700.0, **options: Any) -> bool:
         """Run, and be killed there; False when the run never came there. The next worker is another process, that comes when
         the leases of the dead one have run out."""
-        self.stop = (point, passing)
-        loop = asyncio.new_event_loop()
-        self._killed = loop.create_future()
         options = {"override": FREELY} | options
-        run = loop.create_task(engine.sync_flow(self.ports, self.flow, Options(**options)))
-        DEAD.append((loop, run))
-
-        async def until() -> None:
-            await asyncio.wait({run, self._killed}, return_when=asyncio.FIRST_COMPLETED)
-
-        loop.run_until_complete(until())
-        self.stop = None
-        if run.done():
-            loop.close()
-            run.result()
+        job = engine.sync_flow(self.ports, self.flow, Options(**options))
+        if not self.killing.run(job, at=point, passing=passing):
             return False
         self.ports = self.new_ports(f"{self.ports.worker}'")
         self.later(wait)

@@ -9,7 +9,7 @@ from koppel.mapping.flow import FieldRule
 from koppel.store.work import Item
 from koppel.sync.base import Base, Written
 from koppel.sync.shapes import Shape
-from koppel.sync.steps import Linked, Side
+from koppel.sync.steps import Candidate, Linked, Side
 
 SHAPES = {"phone": Shape(rule=FieldRule("phone", "ask"), kind="phone")}
 SHOWN = {"left": "0205550001", "right": "0205550002"}
@@ -59,3 +59,13 @@ def test_what_is_on_its_way_and_shows_in_the_vendors_spelling_is_no_move():
 
 def test_both_sides_the_same_need_no_answer_any_more():
     assert held("left", "0205559999", "0205559999")
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"), [({}, False), ({"apart": "unlinked by mieke"}, True), ({"taken": True}, True)]
+)
+def test_a_new_record_is_still_made_beside_what_was_held_apart_or_belongs_to_another(given, holds):
+    question = item("create", field="")
+    late = Candidate(Side("9", {}, "d"), ("kvk",), **given)
+    answers, moved = standing([question], SHAPES, "left", Side("1", {}, "d"), [], [late])
+    assert (bool(answers), bool(moved)) == (holds, not holds)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from koppel.engine import deciding
 from koppel.engine import execute as executor
-from koppel.engine import one_pass as engine
 from koppel.engine.one_pass import Options, Pass
 from koppel.engine.plan import Planned
 from koppel.engine.send import Sender
@@ -32,7 +32,7 @@ def clashing(new_desk: Any) -> Any:
 
 def decided(desk: Any, *, lefts: list[str], rights: list[str]) -> list[str]:
     work = Pass(desk.ports, desk.flow, Options())
-    steps, _ = asyncio.run(work.decide({"left": lefts, "right": rights}))
+    steps, _ = asyncio.run(deciding.decide_all(work, {"left": lefts, "right": rights}))
     return sorted(step.identity() for step in steps)
 
 
@@ -46,7 +46,7 @@ def rights(desk: Any) -> list[str]:
 def test_any_partition_gives_the_same_steps(clashing: Any, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     whole = decided(clashing, lefts=clashing.numbers, rights=rights(clashing))
     assert len(whole) > 40
-    monkeypatch.setattr(engine, "PART", part)
+    monkeypatch.setattr(deciding, "PART", part)
     assert decided(clashing, lefts=clashing.numbers, rights=rights(clashing)) == whole
 
 

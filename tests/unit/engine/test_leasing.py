@@ -98,3 +98,19 @@ def test_what_must_be_alone_is_not_begun_while_one_of_them_works_and_gives_back_
     assert free("flow a")
     assert free("flow b")
     store.close()
+
+
+def test_several_leases_are_taken_in_one_order_whoever_asks(monkeypatch):
+    """Two that took the same ones the other way round would each hold what the other waits for."""
+    store, asked = in_memory(Vault(b"k" * 32)), []
+    ports = Ports(store=store, clock=Still(), transport=None, connections={}, worker="me", is_dead=lambda _: False)
+
+    async def take(_ports, name, **_times):
+        asked.append(name)
+        return 1
+
+    monkeypatch.setattr(leasing, "take", take)
+    for names in (["flow b", "flow a", "flow c"], ["flow c", "flow b", "flow a"]):
+        asyncio.run(leasing.alone(ports, names, lambda _db, _at: None, seconds=60))
+    assert asked == ["flow a", "flow b", "flow c"] * 2
+    store.close()

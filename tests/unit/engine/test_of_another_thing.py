@@ -7,12 +7,12 @@ import pytest
 from koppel.model.values import Json
 from koppel.store import streams, subjects
 from koppel.store.sql import Db
-from koppel.testing.toy_desk import START, ToyDesk
+from koppel.testing.pair_desk import START, PairDesk, pair_flow
 
 NUMBER = "42100001"
 
 
-def one_more(desk: ToyDesk, side: str) -> str:
+def one_more(desk: PairDesk, side: str) -> str:
     """A second record with the number of a linked one, known to be another thing's through a system this flow does not see."""
     server, name = (desk.ledger, "left:customers") if side == "left" else (desk.till, "right:shops")
     native = server.add({"title": "Bakker Zuid", "nr": NUMBER})
@@ -30,7 +30,7 @@ def of_another(db: Db, connection: str, resource: str, native: str) -> None:
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize(("answer", "made"), [("create", 1), ("skip", 0)])
 def test_it_is_asked_about_once_and_made_only_when_a_person_says_so(side: str, answer: Json, made: int) -> None:
-    desk = ToyDesk(create_left=True)
+    desk = PairDesk(pair_flow(create_left=True))
     desk.ledger.add({"title": "Bakker", "nr": NUMBER})
     desk.sync()
     native = one_more(desk, side)
@@ -45,7 +45,7 @@ def test_it_is_asked_about_once_and_made_only_when_a_person_says_so(side: str, a
 
 
 def test_where_the_flow_makes_nothing_on_the_left_nobody_is_asked() -> None:
-    desk = ToyDesk()
+    desk = PairDesk()
     desk.ledger.add({"title": "Bakker", "nr": NUMBER})
     desk.sync()
     one_more(desk, "right")
@@ -55,7 +55,7 @@ def test_where_the_flow_makes_nothing_on_the_left_nobody_is_asked() -> None:
 
 
 def test_a_free_record_of_the_left_with_its_number_is_linked_with_it() -> None:
-    desk = ToyDesk(create_left=True)
+    desk = PairDesk(pair_flow(create_left=True))
     desk.till.add({"title": "Elders", "nr": "42100009"})
     native = one_more(desk, "right")
     desk.ledger.add({"title": "Bakker", "nr": NUMBER})

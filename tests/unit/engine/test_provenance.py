@@ -7,7 +7,7 @@ import pytest
 from koppel.engine import provenance
 from koppel.mapping.flow import FieldRule
 from koppel.store import flows
-from koppel.testing.toy_desk import ToyDesk
+from koppel.testing.pair_desk import PairDesk, pair_flow
 
 ROW = {"title": "Bakkerij Jansen", "nr": "42100001", "tel": "0205551234"}
 FIELDS = (FieldRule("name"), FieldRule("kvk"), FieldRule("phone", "newest"), FieldRule("email", "ask"))
@@ -26,7 +26,7 @@ def origin(desk, field):
 
 
 def test_a_created_value_comes_from_the_record_as_it_was_seen_by_the_rule_of_its_field():
-    desk = ToyDesk(*FIELDS)
+    desk = PairDesk(pair_flow(*FIELDS))
     native = desk.ledger.add(ROW)
     seen_at = desk.clock.now()
     run = desk.sync().run
@@ -38,8 +38,8 @@ def test_a_created_value_comes_from_the_record_as_it_was_seen_by_the_rule_of_its
 
 
 def test_every_field_of_every_base_has_its_entry_also_what_was_agreed_without_a_write():
-    desk = ToyDesk(*FIELDS)
-    desk.add_both(**ROW)
+    desk = PairDesk(pair_flow(*FIELDS))
+    desk.both(ROW)
     desk.settle()
     base = base_of(desk)
     assert base.left.keys() == {"name", "kvk", "phone", "email"} == base.prov.keys()
@@ -51,8 +51,8 @@ def test_every_field_of_every_base_has_its_entry_also_what_was_agreed_without_a_
 
 
 def test_an_update_tells_which_version_it_took_the_value_from():
-    desk = ToyDesk(*FIELDS)
-    desk.add_both(**ROW)
+    desk = PairDesk(pair_flow(*FIELDS))
+    desk.both(ROW)
     desk.settle()
     desk.ledger.edit("1", {"title": "Bakkerij De Korenaar"})
     desk.sync()
@@ -62,8 +62,8 @@ def test_an_update_tells_which_version_it_took_the_value_from():
 
 
 def test_what_both_sides_changed_to_the_same_is_told_once():
-    desk = ToyDesk(*FIELDS)
-    desk.add_both(**ROW)
+    desk = PairDesk(pair_flow(*FIELDS))
+    desk.both(ROW)
     desk.settle()
     before = len(desk.trail())
     desk.ledger.edit("1", {"tel": "0205550000"})
@@ -74,8 +74,8 @@ def test_what_both_sides_changed_to_the_same_is_told_once():
 
 
 def test_a_person_who_decided_is_named_with_the_question():
-    desk = ToyDesk(*FIELDS)
-    desk.add_both(**ROW, left_mail="a@firm.example", right_mail="b@firm.example")
+    desk = PairDesk(pair_flow(*FIELDS))
+    desk.both(ROW, left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.sync()
     item = desk.answer("left", field="email")
     desk.settle()
@@ -86,8 +86,8 @@ def test_a_person_who_decided_is_named_with_the_question():
 
 
 def test_a_third_value_is_from_the_person_not_from_a_record():
-    desk = ToyDesk(*FIELDS)
-    desk.add_both(**ROW, left_mail="a@firm.example", right_mail="b@firm.example")
+    desk = PairDesk(pair_flow(*FIELDS))
+    desk.both(ROW, left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.sync()
     item = desk.answer({"value": "c@firm.example"}, field="email")
     desk.settle()
@@ -96,8 +96,8 @@ def test_a_third_value_is_from_the_person_not_from_a_record():
 
 
 def test_what_a_person_left_different_names_who_and_both_spellings():
-    desk = ToyDesk(*FIELDS)
-    desk.add_both(**ROW, left_mail="a@firm.example", right_mail="b@firm.example")
+    desk = PairDesk(pair_flow(*FIELDS))
+    desk.both(ROW, left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.sync()
     desk.answer("leave", field="email")
     desk.settle()
@@ -107,7 +107,7 @@ def test_what_a_person_left_different_names_who_and_both_spellings():
 
 
 def test_a_value_that_the_vendor_keeps_differently_is_adopted_once_and_both_spellings_are_told():
-    desk = ToyDesk(FieldRule("name"), FieldRule("kvk"), FieldRule("statutory_name"))
+    desk = PairDesk(pair_flow(FieldRule("name"), FieldRule("kvk"), FieldRule("statutory_name")))
     desk.ledger.add({**ROW, "legal": "Bakkerij Jansen en Zonen Holding"})
     for _ in range(6):
         desk.sync()
@@ -120,7 +120,7 @@ def test_a_value_that_the_vendor_keeps_differently_is_adopted_once_and_both_spel
 
 
 def test_a_constant_comes_from_the_flow():
-    desk = ToyDesk(FieldRule("name"), FieldRule("kvk"), FieldRule("legal_form", const="BV"))
+    desk = PairDesk(pair_flow(FieldRule("name"), FieldRule("kvk"), FieldRule("legal_form", const="BV")))
     desk.ledger.add(ROW)
     desk.sync()
     (created,) = desk.trail("created")
@@ -128,10 +128,10 @@ def test_a_constant_comes_from_the_flow():
 
 
 def test_a_write_found_again_by_its_probe_tells_what_was_seen_when_it_was_decided():
-    desk = ToyDesk(*FIELDS)
+    desk = PairDesk(pair_flow(*FIELDS))
     desk.ledger.add(ROW)
     seen_at, version = desk.clock.now(), str(desk.ledger.versions["1"])
-    desk.lose_after = 1
+    desk.wire.lose_after = 1
     desk.sync()
     desk.later(600)
     desk.settle()
@@ -146,10 +146,10 @@ class Killed(Exception):
 
 
 def test_who_recovers_a_write_tells_what_the_dying_one_saw_and_not_what_is_there_by_now():
-    desk = ToyDesk(*FIELDS)
+    desk = PairDesk(pair_flow(*FIELDS))
     desk.ledger.add(ROW)
     seen_at, version = desk.clock.now(), str(desk.ledger.versions["1"])
-    desk.lose_after = 1
+    desk.wire.lose_after = 1
 
     async def killed(_seconds):
         raise Killed

@@ -74,6 +74,12 @@ def test_what_does_not_fit_waits_for_the_days_it_needs(desk: Any, used: Any, cal
     assert one.done_at == (None if days is None else MIDNIGHT + days * DAY)
 
 
+def test_what_is_kept_for_people_is_kept_of_every_day(desk: Any, used: Any) -> None:
+    used("day", "7", 5000, 1000, MIDNIGHT)
+    days = [asked(desk, calls, per("day", 5000, reserve=1000))[0].done_at for calls in (4000, 4001)]
+    assert days == [MIDNIGHT, MIDNIGHT + DAY]
+
+
 def test_minutes_are_named_only_when_they_make_it_wait(desk: Any) -> None:
     minute, day = per("minute", 60), per("day", 5000)
     assert [quota.window for quota in asked(desk, 60, minute, day)] == ["day"]

@@ -9,9 +9,13 @@ import pytest
 
 from koppel.engine import reconcile
 from koppel.engine.one_pass import Options
+from koppel.model.record import Record
+from koppel.store import observations, streams, subjects
+from koppel.store.observations import Seen
 from koppel.sync.compare import Finding
-from koppel.testing.pair_desk import PairDesk
+from koppel.testing.pair_desk import FLOW, QUARTER, PairDesk, company
 from koppel.testing.planted import PERSON, PLANTED, plant
+from koppel.testing.planted import company as planted_company
 
 
 def compared(desk: PairDesk) -> tuple[Any, list[Finding]]:
@@ -97,15 +101,28 @@ def test_a_flow_that_was_edited_since_its_last_run_is_compared_by_its_new_rules(
     plant(desk, 60, every=1000)
     summary, found = compared(desk)
     assert (summary.same, found) == (60, [])
-    desk.rule(scope=PLANTED.scope.__class__(left=(PLANTED.scope.left[0].__class__(field="employees", is_=0),)))
+    desk.edit_flow(scope=PLANTED.scope.__class__(left=(PLANTED.scope.left[0].__class__(field="employees", is_=0),)))
     _, found = compared(desk)
     assert Counter((f.kind, f.verdict) for f in found) == {("orphan", "person"): 60}
 
 
+def test_a_counterpart_nothing_was_agreed_on_yet_is_compared_although_the_others_are_as_agreed() -> None:
+    desk = PairDesk(flow=PLANTED)
+    plant(desk, 3, every=1000)
+    left, right = (desk.store.run(streams.number, *end) for end in (("left", "customers"), ("right", "shops")))
+    subject = desk.store.run(subjects.of_records, left, ["L0000001"])["L0000001"].subject
+    one = planted_company(1, legal_form="VOF")
+    desk.store.run(observations.take_in, right, [Seen("R9", Record(one), keys=one.match_keys())], at=desk.clock.at)
+    desk.store.run(subjects.join, subject, right, "R9", role="follower", why="kvk", at=desk.clock.at)
+    summary, found = compared(desk)
+    assert ("R9", "legal_form") in [(f.right, f.field) for f in found if f.kind == "differs"]
+    assert (summary.pairs, summary.same) == (4, 3)
+
+
 def test_both_sides_are_read_whole_before_they_are_compared() -> None:
-    desk = PairDesk()
+    desk = PairDesk(FLOW, page=50, pace=QUARTER)
     for number in range(1, 13):
-        desk.both(number)
+        desk.both(company(number))
     desk.sync()
     desk.sync()
     desk.hide("till", "5")
@@ -114,4 +131,4 @@ def test_both_sides_are_read_whole_before_they_are_compared() -> None:
     desk.do(reconcile.read_whole(desk.ports, desk.flow, Options()))
     summary, found = compared(desk)
     assert [short(f)[:4] for f in found] == [("orphan", "person", "5", "5")]
-    assert summary.reconciled_at == desk.now
+    assert summary.reconciled_at == desk.clock.at

@@ -176,6 +176,24 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+def test_what_a_probe_shows_of_a_record_is_kept_also_where_the_write_did_not_arrive(desk: Any) -> None:
+    """The division has moved, so that no listing tells before tomorrow what somebody typed there meanwhile: only the probe does."""
+    company = one_new(desk)
+    desk.sync()
+    desk.exact("edit", kvk=company.kvk, set={"Name": "Fout"})
+    lost(desk, "lose_request", "PUT")
+    assert desk.sync().state == "done"
+    desk.exact("move_division")
+    desk.exact("edit", kvk=company.kvk, set={"City": "Elders"})
+    desk.kvk("edit", kvk=company.kvk, set={"street": "Lindelaan", "number": 7, "city": "Zwolle", "postcode": "8011AB"})
+    desk.later(700.0)
+    assert desk.sync(refresh=True).recovered["dropped"] == 1
+    assert desk.account(company.kvk)["City"] == "Zwolle"
+    before = [entry.data["fields"]["address"]["before"]["city"] for entry in desk.trail("updated") if "address" in entry.data["fields"]]  # fmt: skip
+    assert before == ["Elders"]
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_record_in_doubt_waits_and_the_others_go_on(make_desk: Any) -> None:
     desk = world(make_desk)
     lost(desk, "lose_reply")

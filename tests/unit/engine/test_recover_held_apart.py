@@ -7,18 +7,15 @@ import pytest
 from koppel.engine import identity
 from koppel.engine.identity import By
 from koppel.model.values import Ref
-from koppel.store import due, streams, subjects, work
-from koppel.store.due import Due
-from koppel.store.sql import Db
-from koppel.testing.toy_desk import ToyDesk
+from koppel.testing.pair_desk import PairDesk
 
 NUMBER = "42100001"
 
 
-def in_doubt(*, lost: str) -> tuple[ToyDesk, str, str]:
+def in_doubt(*, lost: str) -> tuple[PairDesk, str, str]:
     """A pair that a person took apart; then somebody says that the left one is to be made over there, and the answer is lost."""
-    desk = ToyDesk()
-    left, right = desk.add_both(title="Bakker", nr=NUMBER)
+    desk = PairDesk()
+    left, right = desk.both({"title": "Bakker", "nr": NUMBER})
     desk.sync()
     one, two = Ref.parse(f"left:customers:{left}"), Ref.parse(f"right:shops:{right}")
     desk.store.run(lambda db: identity.unlink(db, [desk.flow], By("mieke", desk.clock.now()), one, two))
@@ -26,34 +23,20 @@ def in_doubt(*, lost: str) -> tuple[ToyDesk, str, str]:
     desk.sync()
     desk.answer("create")
     if lost == "on the way there":
-        desk.lose_before = 1
+        desk.wire.lose_before = 1
     else:
-        desk.lose_after = 1
+        desk.wire.lose_after = 1
     desk.sync()
     desk.later()
     desk.sync()
     return desk, left, right
 
 
-def answered(db: Db, desk: ToyDesk, value: str) -> None:
-    """A person who looked says what became of it."""
-    (item,) = [item for item in work.listed(db, "parked") if item.code == "in_doubt"]
-    work.answer(db, item.id, value, by="mieke", at=desk.clock.now())
-    due.add(db, item.flow, [Due(item.side, item.native, "asked")], at=desk.clock.now())
-
-
-def partners(desk: ToyDesk, left: str) -> set[str]:
-    mine, theirs = (desk.store.run(streams.ensure, *end) for end in (("left", "customers"), ("right", "shops")))
-    member = desk.store.run(subjects.of_records, mine.id, [left]).get(left)
-    found = desk.store.run(subjects.of_subjects, theirs.id, {member.subject}) if member else {}
-    return {each.native for several in found.values() for each in several}
-
-
 @pytest.mark.parametrize("lost", ["on the way there", "on the way back"])
 def test_it_is_asked_about_and_never_linked_with_what_was_held_apart(lost: str) -> None:
     desk, left, right = in_doubt(lost=lost)
-    assert right not in partners(desk, left)
-    (item,) = [item for item in desk.parked() if item.code == "in_doubt"]
+    assert right not in desk.partners(left)
+    (item,) = desk.doubts()
     said = {
         "on the way there": "held apart from it by a person",
         "on the way back": "several records carry this number",
@@ -63,19 +46,19 @@ def test_it_is_asked_about_and_never_linked_with_what_was_held_apart(lost: str) 
 
 def test_who_says_that_it_did_not_happen_has_it_made() -> None:
     desk, left, right = in_doubt(lost="on the way there")
-    desk.store.run(answered, desk, "did_not")
+    desk.tell("did_not")
     desk.sync()
     desk.later()
     desk.sync()
     (made,) = [native for _, _, native in desk.till.created]
-    assert partners(desk, left) == {made}
+    assert desk.partners(left) == {made}
     assert made != right
 
 
 def test_who_names_the_record_that_was_made_has_it_linked() -> None:
     desk, left, _ = in_doubt(lost="on the way back")
     (made,) = [native for _, _, native in desk.till.created]
-    desk.store.run(answered, desk, made)
+    desk.tell(made)
     desk.sync()
-    assert partners(desk, left) == {made}
+    assert desk.partners(left) == {made}
     assert len(desk.till.created) == 1

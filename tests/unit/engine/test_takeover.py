@@ -12,8 +12,9 @@ from koppel.cli.page import plan_page
 from koppel.cli.rows import plan_rows
 from koppel.model.problem import Problem
 from koppel.systems.spi import Batch, Call, Receipt, Request, TakeOver, Unknown
+from koppel.testing.pair_desk import QUARTER, PairDesk
 
-from .two_sides import TwoSides
+from .two_way import two_sides
 
 NUMBERS = ("42100001", "42100002", "42100003")
 
@@ -21,7 +22,7 @@ NUMBERS = ("42100001", "42100002", "42100003")
 class Cellar:
     """What Till has beside its shops: cards by number, that a new shop is made of. It says so to whoever asks."""
 
-    def __init__(self, sides: TwoSides) -> None:
+    def __init__(self, sides: PairDesk) -> None:
         self.cards: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, ...]] = []
         self.unclear: set[str] = set()
@@ -67,9 +68,9 @@ class Cellar:
         return sent
 
 
-def three() -> tuple[TwoSides, Cellar]:
+def three() -> tuple[PairDesk, Cellar]:
     """Three companies on the left; Till has a card of the first."""
-    sides = TwoSides()
+    sides = two_sides()
     cellar = Cellar(sides)
     for number in NUMBERS:
         sides.ledger.add({"nr": number, "title": "Bakker", "tel": "0205550001"})
@@ -77,7 +78,7 @@ def three() -> tuple[TwoSides, Cellar]:
     return sides, cellar
 
 
-def created(sides: TwoSides) -> list[Any]:
+def created(sides: PairDesk) -> list[Any]:
     """What the trail tells of creates."""
     return [entry.data for entry in sides.trail("created")]
 
@@ -165,14 +166,14 @@ def test_where_it_cannot_be_said_nothing_is_created_and_the_rest_is() -> None:
     (item,) = sides.parked()
     assert item.code == "cannot_ask"
     cellar.unclear.clear()
-    sides.later()
+    sides.later(QUARTER)
     assert sides.sync().counts["create"] == 1
     assert sides.parked() == []
 
 
 def test_nobody_is_asked_when_nothing_is_created() -> None:
     sides, cellar = three()
-    sides.settled()
+    sides.settle()
     cellar.asked.clear()
     sides.ledger.edit(next(iter(sides.ledger.rows)), {"title": "Slager"})
     assert sides.sync().counts["update"] == 1
@@ -189,7 +190,7 @@ def test_killed_between_the_call_and_its_receipt_the_values_before_are_not_lost(
             break
         killed += 1
         sides.later(3600)
-        sides.settled()
+        sides.settle()
         assert sorted(row["nr"] for row in sides.till.rows.values()) == list(NUMBERS), "once each"
         told = [data for data in created(sides) if data["fields"]["kvk"]["after"] == NUMBERS[0]]
         assert [data["fields"]["name"]["before"] for data in told] == ["Bakkerij Vroeger"]

@@ -13,7 +13,7 @@ from koppel.mapping.flow import Condition, Scope
 from koppel.model.documents import DocumentLine, Invoice
 from koppel.model.period import read_period
 from koppel.model.record import Record
-from koppel.store import observations, streams, trail
+from koppel.store import observations, streams, suppression, trail
 from koppel.store.observations import Seen
 from koppel.sync.totals import Row
 from koppel.testing.pair_desk import FLOW, PairDesk
@@ -41,7 +41,7 @@ def see(desk: PairDesk, side: str, *invoices: Invoice | tuple[str, None]) -> Non
         else Seen(f"{side} {one.number}", Record(one), "invoice", keys=one.match_keys())
         for one in invoices
     ]
-    desk.store.run(observations.take_in, stream, seen, at=desk.now)
+    desk.store.run(observations.take_in, stream, seen, at=desk.clock.at)
 
 
 def told(desk: PairDesk) -> engine.Totals:
@@ -55,6 +55,13 @@ def test_two_sides_with_the_same_documents_come_to_the_same(desk: PairDesk) -> N
     one = told(desk)
     assert (one.different, one.records) == (0, {"left": 28, "right": 28})
     assert sum(row.left.amount or 0 for row in one.rows if row.key.measure == "net") == Decimal("408.80")
+
+
+def test_who_is_only_kept_is_not_counted(desk: PairDesk) -> None:
+    see(desk, "left", invoice("a", "5"), invoice("b", "7"))
+    stream = desk.store.run(streams.ensure, "left", "customers").id
+    desk.store.run(suppression.suppress, 1, natives=[(stream, "left a")], keys=())
+    assert told(desk).records == {"left": 1, "right": 0}
 
 
 def test_what_is_missing_doubled_gone_or_outside_shows_in_the_totals(desk: PairDesk) -> None:

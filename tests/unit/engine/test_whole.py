@@ -15,7 +15,7 @@ from koppel.mapping.flow import Brakes, RunRules
 from koppel.store import observations, reconciled, streams
 from koppel.systems.spi import Resource
 from koppel.testing import toys
-from koppel.testing.pair_desk import FLOW, PairDesk, company
+from koppel.testing.pair_desk import FLOW, QUARTER, PairDesk, company
 
 WEEK = 7 * 86_400.0
 
@@ -26,9 +26,9 @@ def weekly(**given: Any) -> Any:
 
 
 def desk_of(count: int, flow: Any = None, *, page: int = 50) -> PairDesk:
-    desk = PairDesk(flow=flow or weekly(), page=page)
+    desk = PairDesk(flow or weekly(), page=page, pace=QUARTER)
     for number in range(1, count + 1):
-        desk.both(number)
+        desk.both(company(number))
     assert desk.sync().state == "done"
     desk.later(200)
     desk.sync()
@@ -62,7 +62,7 @@ def test_both_sides_are_read_whole_when_the_flow_says_it_is_time_and_it_is_said(
         "left:customers: reading all of it (weekly reconciliation)",
         "right:shops: reading all of it (weekly reconciliation)",
     ]
-    assert desk.store.run(reconciled.get, "pair").at == desk.now
+    assert desk.store.run(reconciled.get, "pair").at == desk.clock.at
     assert desk.sync().counts["read_whole"] == 0
     assert len(said(desk)) == 2
 
@@ -101,19 +101,19 @@ def test_a_whole_reading_that_was_cut_short_calls_nothing_gone_and_is_carried_on
     desk = desk_of(12, page=3)
     silently(desk, "till", "3")
     desk.later(WEEK)
-    desk.now = desk.ledger.granted + 566  # signing in anew is no call of this test
+    desk.clock.at = desk.ledger.granted + 566  # signing in anew is no call of this test
     desk.later(WEEK)
     desk.sync(only=("none",), light=True)
-    desk.calls.clear()
-    desk.cut_after = calls
+    desk.wire.calls.clear()
+    desk.wire.cut_after = calls
     assert desk.sync().state == "stopped"
     assert gone(desk, "right") == 0
     assert desk.store.run(reconciled.get, "pair").at is None
-    desk.cut_after = None
+    desk.wire.cut_after = None
     desk.later(700)
     assert desk.sync().state == "done"
     assert gone(desk, "right") == 1
-    assert len([url for url in desk.calls if "/rows?after=0" in url]) == 1  # what was read of it is not read again
+    assert len([url for url in desk.wire.calls if "/rows?after=0" in url]) == 1  # what was read of it is not read again
 
 
 def test_a_listing_whose_end_is_not_proven_calls_nothing_gone() -> None:
@@ -149,8 +149,10 @@ def test_a_side_that_shows_nothing_or_a_fifth_holds_until_a_person_lets_it_pass(
     writes = desk.ledger.writes + desk.till.writes
     stopped = desk.sync()
     assert (stopped.state, stopped.plan.guard.override) == ("stopped", "vanished")  # type: ignore[union-attr]
-    for _ in range(3):  # nor does any ordinary run after it
-        assert desk.sync().state == "stopped"
+    for _ in range(3):  # nor does any ordinary run after it, which reads nothing whole again so soon
+        again = desk.sync()
+        assert (again.state, again.counts["read_whole"]) == ("stopped", 0)
+    assert desk.sync().counts["read_whole"] > 0  # an hour after
     desk.later(WEEK)
     assert desk.sync().state == "stopped"
     assert desk.ledger.writes + desk.till.writes == writes
@@ -165,7 +167,9 @@ def test_a_side_that_shows_all_again_is_read_whole_and_nothing_ever_happened() -
     desk.later(WEEK)
     assert desk.sync().state == "stopped"
     assert gone(desk, "right") == 40
-    desk.hidden.clear()  # the right is given back; no record changed, so that no listing of changes would show one
+    desk.later(1800)
+    assert desk.sync().counts["read_whole"] == 0  # reading it whole is dear
+    desk.wire.hidden.clear()  # the right is given back; no record changed, so that no listing of changes would show one
     desk.later(3600)
     run = desk.sync()
     assert (run.state, run.counts["read_whole"], gone(desk, "right")) == ("done", 1, 0)

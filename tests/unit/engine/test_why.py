@@ -15,7 +15,7 @@ from koppel.mapping.flow import Brakes, Condition, FieldRule, Match, RunRules, S
 from koppel.model.values import Ref
 from koppel.store import due, suppression, work
 from koppel.store.due import Due
-from koppel.testing.toy_desk import ToyDesk
+from koppel.testing.pair_desk import PairDesk, pair_flow
 
 NAME, KVK, PHONE = FieldRule("name"), FieldRule("kvk"), FieldRule("phone")
 
@@ -26,10 +26,10 @@ class Case:
     def __init__(
         self,
         code: str,
-        build: Callable[[Random], ToyDesk],
-        mend: Callable[[ToyDesk], None],
-        happened: Callable[[ToyDesk], bool],
-        else_: Callable[[ToyDesk], None],
+        build: Callable[[Random], PairDesk],
+        mend: Callable[[PairDesk], None],
+        happened: Callable[[PairDesk], bool],
+        else_: Callable[[PairDesk], None],
         *,
         ref: str = "left:customers:1",
         field: str | None = None,
@@ -38,7 +38,7 @@ class Case:
         self.ref, self.field = ref, field
 
 
-def codes_of(desk: ToyDesk, ref: str, field: str | None = None) -> list[str]:
+def codes_of(desk: PairDesk, ref: str, field: str | None = None) -> list[str]:
     return [reason.code for reason in ask(desk, ref, field).open]
 
 
@@ -50,13 +50,13 @@ def row(rnd: Random, **more):
     return {"title": f"Bakkerij {rnd.randint(100, 999)}", "nr": f"421{rnd.randint(10000, 99999)}", **more}
 
 
-def on_till(desk: ToyDesk) -> bool:
+def on_till(desk: PairDesk) -> bool:
     return bool(desk.till.rows)
 
 
-def linked(rnd: Random, *rules: FieldRule, left=None, right=None, **flow) -> ToyDesk:
+def linked(rnd: Random, *rules: FieldRule, left=None, right=None, **flow) -> PairDesk:
     """A settled pair."""
-    desk = ToyDesk(*rules, **flow)
+    desk = PairDesk(pair_flow(*rules, **flow))
     shared = row(rnd)
     desk.ledger.add({**shared, **(left or {})})
     desk.till.add({**shared, **(right or {})})
@@ -64,11 +64,11 @@ def linked(rnd: Random, *rules: FieldRule, left=None, right=None, **flow) -> Toy
     return desk
 
 
-def runs(desk: ToyDesk) -> None:
+def runs(desk: PairDesk) -> None:
     desk.settle()
 
 
-def other_record(desk: ToyDesk) -> None:
+def other_record(desk: PairDesk) -> None:
     """Something else: another record is edited and everything runs."""
     native = desk.ledger.add({"title": "Iets anders", "nr": "42199999"})
     desk.ledger.edit(native, {"title": "Iets heel anders"})
@@ -79,44 +79,44 @@ def other_record(desk: ToyDesk) -> None:
     desk.settle()
 
 
-def nothing_else(desk: ToyDesk) -> None:
+def nothing_else(desk: PairDesk) -> None:
     desk.later(3600)
 
 
 # --- of a record --------------------------------------------------------------------------------------------------------
 
 
-def _outside(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(scope=Scope(left=(Condition(field="legal_form", is_="BV"),)))
+def _outside(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(scope=Scope(left=(Condition(field="legal_form", is_="BV"),))))
     desk.ledger.add(row(rnd, form="Stichting"))
     desk.settle()
     return desk
 
 
-def _no_key(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(create_right=False)
+def _no_key(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(create_right=False))
     desk.ledger.add({"title": "Zonder nummer"})
     desk.till.add(row(rnd) | {"nr": "42155555"})
     desk.settle()
     return desk
 
 
-def _no_match(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(create_right=False)
+def _no_match(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(create_right=False))
     desk.ledger.add(row(rnd))
     desk.settle()
     return desk
 
 
-def _not_run(rnd: Random) -> ToyDesk:
-    desk = ToyDesk()
+def _not_run(rnd: Random) -> PairDesk:
+    desk = PairDesk()
     desk.sync()
     desk.ledger.add(row(rnd))
     desk.do(_read_only(desk))
     return desk
 
 
-async def _read_only(desk: ToyDesk) -> None:
+async def _read_only(desk: PairDesk) -> None:
     """Another flow's run read the stream: the record is known, and this flow has not looked yet."""
     from koppel.engine.fetch import fetch
 
@@ -124,75 +124,75 @@ async def _read_only(desk: ToyDesk) -> None:
     await fetch(desk.ports, Sender(desk.ports), connection, resource)
 
 
-def _braked(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(run=RunRules(brakes=Brakes(1, None, None)))
+def _braked(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(run=RunRules(brakes=Brakes(1, None, None))))
     for number in range(3):
         desk.ledger.add({"title": f"Bakkerij {number}", "nr": f"4210000{number}"})
     desk.sync()
     return desk
 
 
-def _asked(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(NAME, KVK, FieldRule("email", "ask"))
-    desk.add_both(**row(rnd), left_mail="a@firm.example", right_mail="b@firm.example")
+def _asked(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(NAME, KVK, FieldRule("email", "ask")))
+    desk.both(row(rnd), left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.settle()
     return desk
 
 
-def _answered(rnd: Random) -> ToyDesk:
+def _answered(rnd: Random) -> PairDesk:
     desk = _asked(rnd)
     desk.answer("left")
     return desk
 
 
-def _refused(rnd: Random) -> ToyDesk:
-    desk = ToyDesk()
+def _refused(rnd: Random) -> PairDesk:
+    desk = PairDesk()
     desk.ledger.add(row(rnd) | {"title": "nee: deze niet"})
     desk.sync()
     return desk
 
 
-def _required(rnd: Random) -> ToyDesk:
-    desk = ToyDesk()
+def _required(rnd: Random) -> PairDesk:
+    desk = PairDesk()
     desk.ledger.add({"nr": "42100001"})
     desk.sync()
     return desk
 
 
-def _skipped(rnd: Random) -> ToyDesk:
-    desk = ToyDesk()
+def _skipped(rnd: Random) -> PairDesk:
+    desk = PairDesk()
     desk.ledger.add(row(rnd) | {"nr": "42100001"})
     desk.till.add({"title": "Een", "nr": "42100001"})
     desk.till.add({"title": "Twee", "nr": "42100001"})
-    desk.flow = desk.make_flow(match=Match(keys=("kvk",), shared_key="ask"))
+    desk.edit_flow(match=Match(keys=("kvk",), shared_key="ask"))
     desk.settle()
     desk.answer("skip")
     desk.settle()
     return desk
 
 
-def _left_alone(rnd: Random) -> ToyDesk:
+def _left_alone(rnd: Random) -> PairDesk:
     desk = linked(rnd, missing_right="unlink")
     desk.till.delete("1")
     desk.settle()
     return desk
 
 
-def _take_anew(desk: ToyDesk) -> None:
+def _take_anew(desk: PairDesk) -> None:
     from koppel.engine.flow import take
 
     desk.do(take(desk.ports, desk.flow, ["1"]))
     desk.settle()
 
 
-def _in_doubt(rnd: Random) -> ToyDesk:
-    desk = ToyDesk()
+def _in_doubt(rnd: Random) -> PairDesk:
+    desk = PairDesk()
     desk.ledger.add(row(rnd))
     desk.sync()
     desk.later()
     desk.settle()
     desk.ledger.edit("1", {"title": "Nieuwe naam"})
-    desk.lose_before = 1
+    desk.wire.lose_before = 1
     desk.clock.sleep = _never  # type: ignore[method-assign]
     with pytest.raises(_Stop):
         desk.sync()
@@ -209,8 +209,8 @@ async def _never(seconds: float) -> None:
     raise _Stop
 
 
-def _gone(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(create_right=False)
+def _gone(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(create_right=False))
     desk.ledger.add(row(rnd))
     desk.settle()
     desk.ledger.delete("1")
@@ -218,8 +218,8 @@ def _gone(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _erased(rnd: Random) -> ToyDesk:
-    desk = ToyDesk()
+def _erased(rnd: Random) -> PairDesk:
+    desk = PairDesk()
 
     def leave_out(db):
         case = suppression.open_case(db, "erased", at=0.0, by="mieke", until=None, reason="asked")
@@ -232,13 +232,13 @@ def _erased(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _lift(desk: ToyDesk) -> None:
+def _lift(desk: PairDesk) -> None:
     desk.store.run(suppression.let_go, 1)
     desk.ledger.edit("1", {"tel": "0205550000"})
     desk.settle()
 
 
-def counterpart_outside(rnd: Random) -> ToyDesk:
+def counterpart_outside(rnd: Random) -> PairDesk:
     desk = linked(rnd, scope=Scope(right=(Condition(field="do_not_mail", is_not=True),)))
     desk.till.edit("1", {"nomail": True})
     desk.settle()
@@ -247,18 +247,18 @@ def counterpart_outside(rnd: Random) -> ToyDesk:
     return desk
 
 
-def title(desk: ToyDesk) -> bool:
+def title(desk: PairDesk) -> bool:
     return desk.till.rows["1"].get("title") == "Nieuwe naam"
 
 
-def _deleted(desk: ToyDesk) -> ToyDesk:
+def _deleted(desk: PairDesk) -> PairDesk:
     desk.till.delete("1")
     desk.settle()
     return desk
 
 
-def _no_answer(rnd: Random) -> ToyDesk:
-    desk = ToyDesk()
+def _no_answer(rnd: Random) -> PairDesk:
+    desk = PairDesk()
     desk.sync()
     desk.ledger.add(row(rnd))
     desk.till.allowance = 0
@@ -266,12 +266,12 @@ def _no_answer(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _open_again(desk: ToyDesk) -> None:
+def _open_again(desk: PairDesk) -> None:
     desk.till.allowance = 1000
 
 
-def _slow(rnd: Random) -> ToyDesk:
-    desk = ToyDesk()
+def _slow(rnd: Random) -> PairDesk:
+    desk = PairDesk()
     desk.sync()
     desk.till.lag = lambda: 100.0
     desk.ledger.add(row(rnd))
@@ -279,23 +279,23 @@ def _slow(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _renamed(desk: ToyDesk) -> ToyDesk:
+def _renamed(desk: PairDesk) -> PairDesk:
     desk.ledger.edit("1", {"title": "Nieuwe naam"})
     desk.settle()
     return desk
 
 
-def _synced(desk: ToyDesk) -> ToyDesk:
+def _synced(desk: PairDesk) -> PairDesk:
     desk.settle()
     return desk
 
 
-def _with(desk: ToyDesk, values) -> ToyDesk:
+def _with(desk: PairDesk, values) -> PairDesk:
     desk.ledger.add(values)
     return desk
 
 
-def _unskip(desk: ToyDesk) -> None:
+def _unskip(desk: PairDesk) -> None:
     items = desk.store.run(work.about, "pair", "left", ["1"])
     desk.store.run(work.close, [i.id for i in items if i.answer == "skip"], by="mieke", at=desk.clock.now())
     desk.store.run(due.add, "pair", [Due("left", "1", "asked")], at=desk.clock.now())
@@ -408,14 +408,14 @@ RECORD = [
     ),
     Case(
         "never_seen",
-        lambda _rnd: _synced(ToyDesk()),
+        lambda _rnd: _synced(PairDesk()),
         lambda d: (d.ledger.add({"title": "Nu wel", "nr": "42100001"}), runs(d)),
         on_till,
         runs,
     ),
     Case(
         "not_read",
-        lambda rnd: _with(ToyDesk(), row(rnd)),
+        lambda rnd: _with(PairDesk(), row(rnd)),
         runs,
         on_till,
         nothing_else,
@@ -426,18 +426,18 @@ RECORD = [
 # --- of a field -----------------------------------------------------------------------------------------------------------
 
 
-def phone(desk: ToyDesk) -> bool:
+def phone(desk: PairDesk) -> bool:
     return desk.till.rows["1"].get("tel") == "0205559999"
 
 
-def _owner(rnd: Random) -> ToyDesk:
+def _owner(rnd: Random) -> PairDesk:
     desk = linked(rnd, NAME, KVK, PHONE, left={"tel": "0205551111"}, right={"tel": "0205551111"})
     desk.till.edit("1", {"tel": "0205559999"})
     desk.settle()
     return desk
 
 
-def _drift(rnd: Random) -> ToyDesk:
+def _drift(rnd: Random) -> PairDesk:
     rules = (NAME, KVK, FieldRule("phone", drift="leave"))
     desk = linked(rnd, *rules, left={"tel": "0205551111"}, right={"tel": "0205551111"})
     desk.till.edit("1", {"tel": "0205552222"})
@@ -445,27 +445,27 @@ def _drift(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _empty(rnd: Random) -> ToyDesk:
+def _empty(rnd: Random) -> PairDesk:
     desk = linked(rnd, NAME, KVK, PHONE, left={"tel": "0205551111"}, right={"tel": "0205551111"})
     desk.ledger.edit("1", {"tel": None})
     desk.settle()
     return desk
 
 
-def _only_new(rnd: Random) -> ToyDesk:
+def _only_new(rnd: Random) -> PairDesk:
     desk = linked(rnd, NAME, KVK, FieldRule("phone", when="create"), left={"tel": "0205551111"})
     desk.ledger.edit("1", {"tel": "0205559999"})
     desk.settle()
     return desk
 
 
-def _unnamed(rnd: Random) -> ToyDesk:
+def _unnamed(rnd: Random) -> PairDesk:
     desk = linked(rnd, NAME, KVK, left={"tel": "0205559999"})
     desk.settle()
     return desk
 
 
-def _unmapped(rnd: Random) -> ToyDesk:
+def _unmapped(rnd: Random) -> PairDesk:
     rules = (NAME, KVK, FieldRule("legal_form", table="forms"))
     desk = linked(rnd, *rules, left={"form": "BV"}, tables={"forms": {"BV": "besloten"}})
     desk.ledger.edit("1", {"form": "NV"})
@@ -473,11 +473,11 @@ def _unmapped(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _spelled(rnd: Random) -> ToyDesk:
+def _spelled(rnd: Random) -> PairDesk:
     return linked(rnd, NAME, KVK, PHONE, left={"tel": "020-555 9999"}, right={"tel": "+31205559999"})
 
 
-def _written(rnd: Random) -> ToyDesk:
+def _written(rnd: Random) -> PairDesk:
     desk = linked(rnd, NAME, KVK, PHONE, left={"tel": "0205551111"}, right={"tel": "0205551111"})
     desk.till.lag = lambda: 15.0
     desk.ledger.edit("1", {"tel": "0205559999"})
@@ -485,17 +485,17 @@ def _written(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _by_person(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(NAME, KVK, FieldRule("email", "ask"))
-    desk.add_both(**row(rnd), left_mail="a@firm.example", right_mail="b@firm.example")
+def _by_person(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(NAME, KVK, FieldRule("email", "ask")))
+    desk.both(row(rnd), left={"mail": "a@firm.example"}, right={"mail": "b@firm.example"})
     desk.settle()
     desk.answer("leave")
     desk.settle()
     return desk
 
 
-def _cut(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(NAME, KVK, FieldRule("statutory_name"))
+def _cut(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(NAME, KVK, FieldRule("statutory_name")))
     desk.ledger.add(row(rnd, legal="Bakkerij Jansen en Zonen Holding"))
     for _ in range(5):
         desk.sync()
@@ -503,15 +503,15 @@ def _cut(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _fixed(rnd: Random) -> ToyDesk:
-    desk = ToyDesk(NAME, KVK, PHONE)
+def _fixed(rnd: Random) -> PairDesk:
+    desk = PairDesk(pair_flow(NAME, KVK, PHONE))
     desk.without("right", "phone")
     desk.ledger.add(row(rnd, tel="0205551111"))
     desk.settle()
     return desk
 
 
-def _other_rule(rnd: Random) -> ToyDesk:
+def _other_rule(rnd: Random) -> PairDesk:
     only = FieldRule("phone", where=(Condition(field="legal_form", is_="BV"),))
     desk = linked(rnd, NAME, KVK, only, left={"tel": "0205551111", "form": "NV"}, right={"tel": "0205551111"})
     desk.ledger.edit("1", {"tel": "0205559999"})
@@ -519,7 +519,7 @@ def _other_rule(rnd: Random) -> ToyDesk:
     return desk
 
 
-def _status(rnd: Random) -> ToyDesk:
+def _status(rnd: Random) -> PairDesk:
     steps = FieldRule("legal_form", forward=("open", "betaald", "klaar"))
     desk = linked(rnd, NAME, KVK, steps, left={"form": "betaald"}, right={"form": "betaald"})
     desk.ledger.edit("1", {"form": "open"})
@@ -756,7 +756,7 @@ def test_whose_record_is_only_kept_shows_nothing_of_it() -> None:
 def test_why_asks_no_vendor_and_changes_nothing() -> None:
     desk = _asked(Random(10))
     before = desk.trail()
-    desk.lose_before = desk.lose_after = 0
+    desk.wire.lose_before = desk.wire.lose_after = 0
     desk.ports.transport = None  # type: ignore[assignment]
     ask(desk, "left:customers:1", "email")
     assert desk.trail() == before

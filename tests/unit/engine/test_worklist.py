@@ -10,15 +10,15 @@ from koppel.mapping.flow import FieldRule, Match
 from koppel.model.problem import Problem
 from koppel.store import work
 from koppel.sync.retry import MAX_TRIES
-from koppel.testing.toy_desk import ToyDesk
+from koppel.testing.pair_desk import PairDesk, pair_flow
 
 NAME, KVK, EMAIL = FieldRule("name"), FieldRule("kvk"), FieldRule("email", "ask")
 ROW = {"title": "Bakkerij Jansen", "nr": "42100001"}
 
 
-def asked() -> ToyDesk:
-    desk = ToyDesk(NAME, KVK, EMAIL)
-    desk.add_both(**ROW, mail="samen@firm.example")
+def asked() -> PairDesk:
+    desk = PairDesk(pair_flow(NAME, KVK, EMAIL))
+    desk.both(ROW | {"mail": "samen@firm.example"})
     desk.settle()
     desk.ledger.edit("1", {"mail": "links@firm.example"})
     desk.later(10)
@@ -27,8 +27,8 @@ def asked() -> ToyDesk:
     return desk
 
 
-def refused() -> ToyDesk:
-    desk = ToyDesk()
+def refused() -> PairDesk:
+    desk = PairDesk()
     desk.ledger.add(ROW | {"title": "nee: deze niet"})
     desk.sync()
     return desk
@@ -81,8 +81,24 @@ def test_what_is_refused_is_tried_again_by_itself_later_each_time():
     assert waits == [3600, 7200, 14400, 28800]
 
 
+def test_what_was_refused_is_off_the_list_once_a_question_takes_its_place_and_is_not_looked_at_each_run():
+    desk = PairDesk(pair_flow(match=Match(keys=("kvk",), shared_key="ask")))
+    desk.ledger.add(ROW | {"title": "nee: deze niet"})
+    desk.sync()
+    for _ in range(2):
+        desk.till.add(ROW)
+    desk.later(the(desk.parked()).next_at - desk.clock.now())
+    desk.settle()
+    assert [item.code for item in desk.asks()] == ["shared_key"]
+    assert desk.parked() == []
+    asked = the(desk.asks())
+    desk.later(7 * 3600)
+    desk.sync()
+    assert the(desk.asks()).run == asked.run  # nobody looked again
+
+
 def test_of_many_refusals_only_a_few_are_tried_at_once_unless_a_person_says_so():
-    desk = ToyDesk()
+    desk = PairDesk()
     for number in range(12):
         desk.ledger.add({"title": f"nee: {number}", "nr": f"421000{number:02}"})
     desk.sync()
@@ -149,7 +165,7 @@ def test_a_mapping_that_changes_is_tried_at_once():
 
 
 def test_what_was_never_sent_has_no_tries_and_no_time():
-    desk = ToyDesk()
+    desk = PairDesk()
     desk.ledger.add({"nr": "42100001"})
     for _ in range(3):
         desk.ledger.edit("1", {"web": f"www.{_}.example"})
@@ -159,7 +175,7 @@ def test_what_was_never_sent_has_no_tries_and_no_time():
 
 
 def test_a_look_up_that_waits_for_its_time_is_no_try_and_keeps_its_time():
-    desk = ToyDesk()
+    desk = PairDesk()
     frame = make_frame(desk.ports, desk.flow)
     said = {"side": "left", "native": "1", "field": "", "run": 1}
 
@@ -209,7 +225,7 @@ def test_an_answer_holds_when_something_else_of_the_record_changed():
 def test_an_answer_that_is_half_carried_out_still_holds():
     desk = asked()
     desk.answer({"value": "derde@firm.example"})
-    desk.lose_before = 1
+    desk.wire.lose_before = 1
     desk.sync()
     desk.later(600)
     desk.settle()
@@ -218,7 +234,7 @@ def test_an_answer_that_is_half_carried_out_still_holds():
 
 
 def test_a_new_record_is_not_made_when_one_that_carries_the_key_turned_up_since():
-    desk = ToyDesk(match=Match(keys=("kvk",), shared_key="ask"))
+    desk = PairDesk(pair_flow(match=Match(keys=("kvk",), shared_key="ask")))
     desk.ledger.add(ROW)
     desk.till.add(ROW)
     desk.till.add(ROW)
@@ -231,8 +247,8 @@ def test_a_new_record_is_not_made_when_one_that_carries_the_key_turned_up_since(
 
 
 def test_what_is_to_be_archived_is_not_when_it_was_changed_since():
-    desk = ToyDesk(missing_left="ask")
-    desk.add_both(**ROW)
+    desk = PairDesk(pair_flow(missing_left="ask"))
+    desk.both(ROW)
     desk.settle()
     desk.ledger.delete("1")
     desk.settle()

@@ -198,6 +198,11 @@ def test_a_ticket_is_cut_by_vat_meaning_and_the_last_part_takes_the_cent():
     }  # fmt: skip
 
 
+def test_a_difference_of_the_whole_tolerance_is_still_let_pass():
+    _, sums = one(ticket(line("nl-high", "1", "0.21"), total=Decimal("1.23")))
+    assert (sums.rounding, sums.problems) == (Decimal("0.02"), ())
+
+
 @pytest.mark.parametrize(
     ("document", "why"),
     [

@@ -109,6 +109,15 @@ def test_a_reference_written_later_or_by_a_flow_that_makes_nothing_closes_no_cir
         assert in_order(flows, cans) == ("customers", "contacts")
 
 
+def test_what_is_only_written_later_does_not_turn_the_order_round():
+    main = Field(path="Main", kind="ref", own=True, refs=(("", "people"),))
+    later = FieldRule("Main", side="right", source="Main", when="update")
+    flows, cans = world(
+        flow("customers", later), flow("people", FieldRule("company")), people=(COMPANY,), customers=(main,)
+    )
+    assert in_order(flows, cans) == ("customers", "people")
+
+
 def test_a_flow_may_name_its_own_records():
     parent = FieldRule("Parent", side="right", source="Parent")
     flows, cans = world(flow("customers", parent), customers=(PARENT,))

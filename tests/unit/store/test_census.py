@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from koppel.engine import reconcile
-from koppel.store import census, observations, reconciled, signed, streams, subjects, trail
+from koppel.store import census, due, flows, observations, reconciled, signed, streams, subjects, trail, work
+from koppel.store.due import Due
+from koppel.store.flows import StoredBase
 from koppel.store.reconciled import Reconciled
+from koppel.sync.base import Base
 from koppel.testing.pair_desk import PairDesk
 from koppel.testing.planted import PLANTED, plant
 
@@ -49,6 +54,54 @@ def test_a_key_is_shared_by_records_that_are_there_only(store, stream, company):
     assert store.run(census.shared_keys, stream, "kvk", after=shared.digest, size=9, show=2) == []
     store.run(observations.take_in, stream, [observations.Seen(name, None) for name in "ab"], at=2.0)
     assert store.run(census.shared_keys, stream, "kvk", after="", size=9, show=2) == []
+
+
+@pytest.mark.parametrize("moved", ["nothing", "due", "work", "changed", "gone", "unlinked", "parted"])
+def test_a_pair_is_known_to_be_as_agreed_while_nothing_about_it_moved(store, stream, company, moved):
+    right = store.run(streams.ensure, "shop", "customers").id
+
+    def within(db):
+        for number in (stream, right):
+            observations.take_in(db, number, [company("a")], at=1.0)
+        subject, other = subjects.create_many(db, 2, at=1.0)
+        for number in (stream, right):
+            subjects.join(db, subject, number, "a", role="main", why="kvk", at=1.0)
+        left_digest, right_digest = (
+            observations.load(db, number, ["a"], entity="company")["a"].digest for number in (stream, right)
+        )
+        flows.save_bases(db, "f", [StoredBase("a", "a", subject, Base(), left_digest, right_digest, 1)])
+        if moved == "due":
+            due.add(db, "f", [Due("left", "a", "asked")], at=2.0)
+        if moved == "work":
+            work.put(db, "ask", flow="f", side="left", native="a", code="conflict", body={}, at=2.0)
+        if moved == "changed":
+            observations.take_in(db, right, [company("a", version="2", name="Nieuw")], at=2.0)
+        if moved == "gone":
+            observations.take_in(db, right, [observations.Seen("a", None)], at=2.0)
+        if moved == "unlinked":
+            subjects.leave(db, right, "a")
+        if moved == "parted":
+            subjects.leave(db, right, "a")
+            subjects.join(db, other, right, "a", role="main", why="kvk", at=2.0)
+        return census.agreed(db, "f", stream, right, ["a", "b"])
+
+    assert [*store.run(within)] == (["a"] if moved == "nothing" else [])
+
+
+def test_shared_keys_are_one_query_however_many_there_are(store, stream, company):
+    seen = [company(f"{n}{twin}", kvk=f"000000{n}") for n in range(10, 20) for twin in "abc"]
+    store.run(observations.take_in, stream, seen, at=1.0)
+
+    def counted(db):
+        asked, rows = [], db.rows
+        db.rows = lambda sql, **values: asked.append(sql) or rows(sql, **values)
+        return census.shared_keys(db, stream, "kvk", after="", size=9, show=2), len(asked)
+
+    shared, queries = store.run(counted)
+    assert queries == 1
+    assert [(one.count, len(one.natives)) for one in shared] == [(3, 2)] * 9
+    assert [one.digest for one in shared] == sorted(one.digest for one in shared)
+    assert all(one.natives[0][:2] == one.natives[1][:2] and one.natives[0][2:] == "a" for one in shared)
 
 
 def test_when_both_sides_were_read_whole_is_kept_per_flow(store):

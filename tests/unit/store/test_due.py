@@ -62,6 +62,7 @@ def test_a_wish_to_have_the_vendor_asked_anew_is_not_lost_to_an_earlier_reason(s
     _add(store, "a", why="taken in")
     _add(store, "a", why=anew)
     _add(store, "a", why="waiting")
+    _add(store, "a", why="asked")
     assert store.run(due.ready, "f", at=9.0) == [Due("left", "a", anew)]
 
 
@@ -79,9 +80,10 @@ def test_what_is_done_leaves_on_its_side_only(store):
 
 def test_what_was_asked_for_again_during_the_work_is_not_taken_out_by_its_end(store):
     _add(store, "a", "b", at=1.0)
-    assert _ready(store, 2.0) == ["a", "b"]
-    _add(store, "b", at=3.0)  # a webhook, while both are worked on
-    store.run(due.done, "f", "left", ["a", "b"], upto=2.0)
+    _add(store, "c", at=2.0)
+    assert _ready(store, 2.0) == ["a", "b", "c"]
+    _add(store, "b", at=3.0)  # a webhook, while all are worked on
+    store.run(due.done, "f", "left", ["a", "b", "c"], upto=2.0)
     assert _ready(store, 4.0) == ["b"]
     store.run(due.done, "f", "left", ["b"], upto=4.0)
     assert store.run(due.waiting, "f") == 0

@@ -89,3 +89,10 @@ def test_a_body_moved_to_another_operation_does_not_open(store):
     )
     with pytest.raises(Exception, match="altered"):
         store.run(intents.everything)
+
+
+def test_a_run_closes_only_what_it_opened_itself(store):
+    store.run(intents.open_intents, [CREATE, _like(UPDATE, run=8)])
+    assert store.run(intents.close, ["op1", "op2"], run=8) == 1
+    assert store.run(intents.everything) == [CREATE]
+    assert store.run(intents.close, ["op1"]) == 1

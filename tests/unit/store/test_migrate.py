@@ -4,20 +4,25 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from koppel.model.problem import SetupError
-from koppel.store import migrate, runs
+from koppel.store import flows, migrate, runs
+from koppel.store.flows import StoredBase
 from koppel.store.store import in_memory, make_engine, open_store
 from koppel.store.tables import metadata
 from koppel.store.vault import Vault
+from koppel.sync.base import Base
 
 KEY = bytes(range(32))
 
@@ -122,6 +127,33 @@ def test_a_migration_that_was_killed_half_way_leaves_nothing_and_is_made_good(ur
     assert opened().run(runs.begin, "f", trigger="test", actor="a", at=1.0) == 1
 
 
+def test_what_an_older_store_holds_is_there_after_it_was_brought_up_to_date(url, vault, monkeypatch, opened):
+    """Revision 0002 is the last one that was released before the flows of two directions."""
+    real = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _to: real(config, "0002"))
+    engine = make_engine(url)
+    migrate.upgrade(engine)
+    agreed = Base(left={"name": "Bakkerij"}, right={"name": "Bakkerij"})
+    body = vault.seal(msgspec.json.encode(agreed))
+    with engine.begin() as connection:
+        for flow in ("linked", "new"):
+            connection.exec_driver_sql(
+                f"insert into flows (id, digest, left_seq, right_seq) values ('{flow}', 'd', 3, 4)"
+            )
+        connection.exec_driver_sql(
+            "insert into bases (flow, left_native, right_native, subject, body, left_digest, right_digest, generation, norm_version)"
+            f" values ('linked', 'a', 'b', 's', '{body}', 'l', 'r', 7, 1)"
+        )
+    assert migrate.standing(engine) == "0002"
+    engine.dispose()
+    monkeypatch.undo()
+    store = opened()
+    assert store.run(flows.bases_of, "linked", left=["a"])["a", "b"] == StoredBase("a", "b", "s", agreed, "l", "r", 7)
+    assert store.run(flows.position, "linked") == flows.Position("d", {}, 3, 4)
+    # a flow that linked anything has begun; of a new one the first run is looked at by a person
+    assert [store.run(flows.has_begun, flow) for flow in ("linked", "new")] == [True, False]
+
+
 def test_four_that_open_a_new_store_at_once_make_it_once(url, vault):
     failures: list[BaseException] = []
     line = threading.Barrier(4)
@@ -143,6 +175,17 @@ def test_four_that_open_a_new_store_at_once_make_it_once(url, vault):
     with engine.connect() as connection:
         assert connection.exec_driver_sql(f"select count(*) from {migrate.VERSION_TABLE}").scalar() == 1
     engine.dispose()
+
+
+def test_threads_that_open_different_new_stores_at_once_do_not_trip_over_each_other(tmp_path, vault):
+    urls = [f"sqlite:///{tmp_path}/{number}.db" for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        for opened_store in pool.map(lambda url: open_store(url, vault, create=True), urls):
+            opened_store.close()
+    for url in urls:
+        engine = make_engine(url)
+        assert migrate.standing(engine) == migrate.HEAD
+        engine.dispose()
 
 
 def test_processes_that_open_a_new_file_at_once_do_not_trip_over_each_other(tmp_path):

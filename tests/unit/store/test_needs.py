@@ -26,6 +26,14 @@ def joined(store, stream, native, subject, role="main"):
     store.run(subjects.join, subject, stream, native, role=role, why="test", at=AT)
 
 
+def test_of_two_references_to_one_record_the_one_that_lacks_it_counts(here):
+    store, (_, customers, _, there) = here
+    lacking = Need(customers, "1", there)
+    for given in ([Need(customers, "1", there, met=True), lacking], [lacking, Need(customers, "1", there, met=True)]):
+        store.run(needs.replace, "orders", "left", {"a": given})
+        assert store.run(needs.of, "orders", "left", "a") == [lacking]
+
+
 def test_what_a_record_refers_to_is_replaced_whole(here):
     store, (_, customers, _, there) = here
     one, two = Need(customers, "1", there), Need(customers, "2", there, met=True)

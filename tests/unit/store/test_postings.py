@@ -49,10 +49,20 @@ def test_later_parts_hold_what_is_new_changed_or_gone_since(here):
     store.run(postings.belong, stream, {"1": ["a"]}, known={"1"})  # looked at again, and the same
     assert store.run(postings.news, stream, "a", 2) == 3
     made(store, stream, "a", 2)
+    assert [store.run(postings.news, stream, "a", part) for part in (2, 3)] == [3, 0]
     assert store.run(postings.documents_of, stream, "a/2") == ["2", "3", "4"]
     assert store.run(postings.documents_of, stream, "a") == ["1", "2", "3"]
     assert store.run(postings.postings_of, stream, "2") == ["a", "a/2"]
     assert [one.part for one in store.run(postings.parts, stream, "a")] == [1, 2]
+
+
+def test_what_is_looked_at_again_and_taken_no_more_is_news(here):
+    store, stream = here
+    store.run(postings.belong, stream, {"1": ["a"], "2": ["a"]})
+    made(store, stream, "a")
+    store.run(postings.belong, stream, {"1": [], "2": ["a"]}, known={"1", "2"})  # other documents are wanted since
+    assert store.run(postings.news, stream, "a", 2) == 1
+    assert store.run(postings.members, stream, "a", size=9) == ["2"]
 
 
 def test_what_left_before_posting_was_never_in_it(here):
@@ -72,7 +82,7 @@ def test_what_is_linked_stays_as_it_is(here):
     assert not store.run(postings.any_posted, stream)
     store.run(postings.note_posted, stream, "till")
     assert store.run(postings.any_posted, stream)
-    assert [one.name for one in store.run(postings.unposted, stream)] == ["b"]
+    assert store.run(postings.unposted, stream) == ["b"]
     store.run(postings.drop, stream, "a")
     store.run(postings.drop, stream, "b")
     assert [one.posted for one in store.run(postings.parts, stream, "a")] == [True]

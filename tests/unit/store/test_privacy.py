@@ -18,6 +18,8 @@ from koppel.store import (
     erasure,
     flows,
     hints,
+    holdings,
+    needs,
     notes,
     observations,
     people,
@@ -32,6 +34,7 @@ from koppel.store import (
 from koppel.store.due import Due
 from koppel.store.flows import StoredBase
 from koppel.store.holdings import gather
+from koppel.store.needs import Need
 from koppel.store.observations import Seen
 from koppel.store.people import Place, World
 from koppel.store.retention import Retention
@@ -100,6 +103,8 @@ def anna(store, world, at):
         work.put(db, "ask", flow="crm-shop", side="left", native="b1", code="twins", body={"choices": choices}, at=NOW)
         work.put(db, "parked", flow="crm-shop", side="left", native="b1", field="phone", code="x", body={"text": "Bob's"}, at=NOW)  # fmt: skip
         due.add(db, "crm-shop", [Due("right", "shop-native-anna", "asked"), Due("left", "b1", "asked")], at=NOW)
+        for native in ("crm-native-anna", "b1"):
+            needs.replace(db, "crm-shop", "left", {native: [Need(at("register:companies"), "00100104", shop)]})
         hints.put(db, crm, ["crm-native-anna", "b1"], at=NOW)
         run = runs.begin(db, "crm-shop", trigger="t", actor="a", at=NOW)
         runs.end(db, run, state="failed", counts={}, message="Anna de Zwaluwstaart was refused", at=NOW)
@@ -189,6 +194,7 @@ def test_what_is_erased_can_be_read_nowhere_and_others_keep_everything(store, wo
     assert store.run(work.listed, "ask") == []  # asked again, without her: Bob is due
     assert Due("left", "b1", "asked") in store.run(due.ready, "crm-shop", at=NOW)
     assert store.run(lambda db: [r[0] for r in db.rows("select native from due")]) == ["b1"]
+    assert store.run(lambda db: [r[0] for r in db.rows("select native from needs")]) == ["b1"]
     assert store.run(notes.get, "alert crm") is None
     assert store.run(runs.listed)[0].message == ""
     (told_case,) = store.run(suppression.cases)
@@ -359,14 +365,36 @@ def test_a_person_who_belongs_to_nothing_any_more_goes_after_their_months(store,
     assert taken.new == ("crm-native-anna",)  # nobody asked to be erased
 
 
+def test_of_people_who_belong_to_nothing_those_with_documents_stay_and_the_trail_is_walked_once(
+    store, world, at, anna, monkeypatch
+):
+    crm, shop = at("crm:contacts"), at("shop:customers")
+    bob = store.run(subjects.of_records, crm, ["b1"])["b1"].subject
+    refs = {"left": "crm:contacts:b1", "right": "shop:customers:b2"}
+    store.run(trail.append, [trail.Entry(NOW, "koppel", "unlinked", refs, subject=bob)])
+    refs = {"left": "crm:contacts:crm-native-anna", "right": "shop:customers:shop-native-anna"}
+    store.run(trail.append, [trail.Entry(NOW, "koppel", "unlinked", refs, subject=anna)])
+    for stream, native in ((crm, "crm-native-anna"), (shop, "shop-native-anna"), (crm, "b1"), (shop, "b2")):
+        store.run(observations.take_in, stream, [Seen(native, None)], at=NOW)
+        store.run(subjects.leave, stream, native)
+    store.run(observations.take_in, at("shop:invoices"), [invoice("2026-03-01")], at=NOW)
+    walks = []
+    walk = holdings.whole_trail
+    monkeypatch.setattr(holdings, "whole_trail", lambda db: walks.append(1) or walk(db))
+    swept = sweep(store, world, NOW + 400 * DAY)
+    assert (swept.people, len(walks)) == (1, 1)
+    assert {subject: bool(store.run(subjects.key, subject)) for subject in (anna, bob)} == {anna: True, bob: False}
+    assert sweep(store, world, NOW + 9 * 366 * DAY).people == 1
+
+
 def test_the_trail_is_cleared_by_whole_years_and_stays_valid(store, world, anna):
     last = datetime(2033, 12, 31, 23, tzinfo=UTC).timestamp()
-    assert sweep(store, world, last).trail == 0
+    assert sweep(store, world, last, trail_years=1).trail == 0  # the law asks for seven, whatever is configured
+    assert sweep(store, world, last + 7200, trail_years=10).trail == 0
     swept = sweep(store, world, last + 7200)
     assert swept.trail == 4
     assert store.run(trail.verify) is None
     assert all(entry.data is None for entry in store.run(trail.read)[:4])
-    assert sweep(store, world, last + 7200, trail_years=10).trail == 0
 
 
 def test_a_payload_taken_away_without_a_word_is_noticed(store, anna):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from koppel.store import hints, observations, streams, suppression
+from koppel.store import blocks, hints, observations, streams, suppression
 from koppel.store.observations import Seen
 
 
@@ -94,3 +94,9 @@ def test_a_key_that_two_cases_hold_is_left_out_until_both_are_lifted(store, stre
     assert store.run(observations.take_in, stream, [company("2", kvk="00100104")], at=2.0).left_out == 1
     store.run(suppression.let_go, two)
     assert store.run(observations.take_in, stream, [company("2", kvk="00100104")], at=3.0).new == ("2",)
+
+
+def test_what_is_only_kept_of_a_restricted_person_is_put_into_no_block(store, stream, company, erased):
+    store.run(observations.take_in, stream, [company("1"), company("2")], at=1.0)
+    store.run(suppression.restrict, erased(state="restricted"), [(stream, "1")])
+    assert [native for native, _ in store.run(blocks.newer, stream, 0, limit=9)] == ["2"]

@@ -28,6 +28,13 @@ def test_the_last_line_takes_the_cent() -> None:
     assert [line["amount"] for line in made["lines"]] == ["-33.33", "-33.33", "-33.34"]
 
 
+@pytest.mark.parametrize(("net", "last"), [("100.05", "-50.05"), ("100.06", "-50.00"), ("99.95", "-49.95")])
+def test_five_cents_are_the_most_that_rounding_makes(net: str, last: str) -> None:
+    lines = [{"amount": "50.00"}, {"amount": "50.00"}]
+    made = correction("invoice", {"total": net, "total_vat": "0.00", "lines": lines})
+    assert [line["amount"] for line in made["lines"]] == ["-50.00", last]
+
+
 def test_more_than_rounding_can_make_is_left_for_a_person() -> None:
     made = correction("invoice", {"total": "121.00", "total_vat": "21.00", "lines": [{"amount": "90.00"}]})
     assert made["lines"] == [{"amount": "-90.00"}]

@@ -453,6 +453,13 @@ def test_a_person_says_create(make: Any) -> None:
     assert make.kinds(clash(make, answers={"": "create"})) == ["create"]
 
 
+def test_what_a_person_had_made_is_not_said_to_have_no_match(make: Any) -> None:
+    """A record that carries its number is there, and was held apart from it: the reason names who decided, not an absence."""
+    view = make.view(candidates=[make.candidate("R1", apart="unlinked by hand")], answers={"": "create"})
+    (step,) = make.steps(view)
+    assert (step.kind, step.because[""]) == ("create", "a person decided to make one")
+
+
 def test_a_person_says_skip(make: Any) -> None:
     (step,) = make.steps(clash(make, answers={"": "skip"}))
     assert (step.kind, step.problem.code) == ("refuse", "skipped")

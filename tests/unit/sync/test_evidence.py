@@ -82,6 +82,12 @@ def test_numbers_that_contradict_exclude_everything_else(field: str):
     assert likeness("name+postcode", same | {field: "00000019"}, same) is not None
 
 
+def test_one_number_that_is_the_same_does_not_outweigh_another_that_contradicts():
+    one = {"name": "De Korenaar", "address": HERE, "kvk": "00000019", "vat_number": "NL1"}
+    assert likeness("name+postcode", one, one) is not None
+    assert likeness("name+postcode", one, one | {"vat_number": "NL2"}) is None
+
+
 def test_the_register_candidate_for_a_vat_number_contradicts_nothing_the_confirmed_one_says():
     one = {"name": "De Korenaar", "address": HERE, "vat_number": "NL1", "vat_candidate": "NL2"}
     assert likeness("name+postcode", one, {"name": "De Korenaar", "address": HERE, "vat_number": "NL2"}) is not None

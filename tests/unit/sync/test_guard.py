@@ -58,6 +58,14 @@ def test_what_vanished_is_measured_by_what_is_linked_where_that_is_known(make: A
     assert refused(make, Counts(**many, linked={"right": SMALL})) == "vanished"
     assert refused(make, Counts(**many, linked={"right": SMALL}), share=None) == "vanished"
     assert refused(make, Counts(**many, linked={"right": 5 * SMALL})) is None
+    assert refused(make, Counts(**many, linked={"right": 2 * SMALL}), share=0.4) == "vanished"
+
+
+def test_a_word_that_lets_both_sides_pass_is_said_once(make: Any) -> None:
+    sides = {"left": SMALL, "right": SMALL}
+    found = guard(make.flow(), Counts(vanished=sides, known=dict.fromkeys(sides, 0)))
+    assert found is not None
+    assert (found.allow, found.reason.count("vanished from")) == ("--allow vanished", 2)
 
 
 @pytest.mark.parametrize(("left_over", "word"), [(39, "vanished"), (40, None)])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from koppel.mapping.flow import FieldRule
+from koppel.model.problem import Problem
 from koppel.sync.base import Base, Written
 from koppel.sync.merge import GIVE_UP_AFTER, NEWEST_MARGIN, Merged, Now, Visible, merge
 from koppel.sync.shapes import Shape
@@ -337,6 +338,12 @@ def test_a_value_that_was_to_stand_beside_another_and_never_came_is_parked() -> 
     assert (out.to, out.agreed, out.parks["name"].code) == (NOTHING, {}, "not_kept")
 
 
+@pytest.mark.parametrize("at", [99.0, 100.0])
+def test_what_was_decided_no_later_is_no_decision_against_it(at: float) -> None:
+    out = merged("A", "A", apart(Written("B", "A", at=100.0, before="A"), Written("A", "A", at=at)), visible=BY_NOW)
+    assert out.parks["name"].code == "not_kept"
+
+
 def test_what_never_came_is_over_once_it_was_decided_otherwise() -> None:
     """The left was edited since and set back to what the right shows: both show that, and nobody waits for the rest."""
     back = Written("A", "A", at=150.0, before="X")
@@ -388,6 +395,12 @@ def test_a_person_gives_a_third_value() -> None:
     assert out.to == {"left": {"name": "D"}, "right": {"name": "D"}}
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_third_value_goes_only_where_it_may_be_written(side: str) -> None:
+    shape = Shape(rule=rule(owner="ask"), write_left=side == "left", write_right=side == "right")
+    assert merged("B", "C", "A", shape=shape, answer={"value": "D"}).to == to(side, "D")
+
+
 def test_a_person_leaves_both_as_they_are() -> None:
     out = merged("B", "C", "A", owner="ask", answer="leave")
     assert (out.to, out.agreed) == (NOTHING, {"name": ("B", "C")})
@@ -402,3 +415,10 @@ def test_an_answer_that_agrees_with_what_is_there_by_now_is_done() -> None:
 def test_a_persons_empty_choice_clears_what_the_other_side_holds() -> None:
     """Choosing the empty side is a decision; the rule that an empty value wipes nothing is for machines."""
     assert merged(None, "C", "A", owner="ask", answer="left").to == to("right", None)
+
+
+def test_emptying_a_reference_waits_for_nobody() -> None:
+    shape = Shape(rule=rule(empty="clear"))
+    missing = Problem("needs", "who is meant is not there yet")
+    now = Now(left=None, right="A", left_lacks=missing)
+    assert merge({"name": shape}, {"name": now}, Base({"name": "A"}, {"name": "A"})).to == to("right", None)

@@ -124,6 +124,17 @@ def test_what_was_archived_elsewhere_is_asked() -> None:
 def test_two_records_of_which_one_belongs_to_another_by_now_are_not_linked_again() -> None:
     deed = Deed(run=7, left="1", right="2", unlinked=True)
     assert kinds(undo(policy(), deed, standing(linked=False, free=False))) == [("ask", "undo_by_hand")]
+
+
+def test_two_records_that_a_person_holds_apart_are_not_linked_again() -> None:
+    deed = Deed(run=7, left="1", right="2", unlinked=True)
+    (step,) = undo(policy(), deed, standing(linked=False, apart=True))
+    assert step.kind == "ask"
+    assert step.problem is not None
+    assert "a person holds them apart" in step.problem.text
+    archived = Deed(run=7, left="1", right="2", archived="right")
+    out_of_use = standing(linked=False, apart=True, right=side("2", name="new", is_active=False))
+    assert kinds(undo(policy(), archived, out_of_use)) == [("ask", "undo_restored")]
     assert kinds(undo(policy(), deed, standing(linked=False))) == [("link", "")]
     assert undo(policy(), deed, standing()) == []
 

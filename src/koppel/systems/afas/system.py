@@ -151,7 +151,8 @@ def debtor_fields(site: Site) -> Exchange[tuple[Field, ...]]:
     """The vendor's own fields of a debtor in this very environment, the tenant's free ones included; two or three calls.
 
     What is written comes from the UpdateConnectors' own description, what is read from the GetConnector's; canonical fields
-    are listed when they were described. Our table stands in for a description that cannot be had. Raises nothing: a dead login ends the exchange from outside.
+    are listed when they were described. Our table stands in for a description that cannot be had. Raises nothing: a dead login
+    ends the exchange from outside.
     """
     settings: Settings = site.settings
     described = yield from _described(site, "update", "KnSalesRelationOrg")

@@ -197,7 +197,10 @@ def takes_over(site: Site, operations: tuple[Operation, ...]) -> Exchange[dict[s
 
 
 def _create(site: Site, operation: Operation) -> Exchange[tuple[wire.Call, Row]]:
-    """The call that makes a debtor, and what it writes over when it makes one of an organisation that is there. Raises _Cannot."""
+    """The call that makes a debtor, and what it writes over when it makes one of an organisation that is there.
+
+    Raises _Cannot.
+    """
     settings: Settings = site.settings
     parts = _levels(operation.fields)
     number = dict(operation.keys).get("kvk")
@@ -433,7 +436,7 @@ def _trace(operation: Operation, finding: Finding, as_of: float) -> Trace:
     if not told:
         text = "AFAS does not show the fields of this write, so whether it took effect cannot be seen; look in Profit."
         return CannotTell(Problem("cannot_tell", text))
-    return NotLanded() if all(told) else Landed(operation.native, item)
+    return NotLanded(item) if all(told) else Landed(operation.native, item)
 
 
 def _ours(operation: Operation, found: Found) -> Item | None:

@@ -245,7 +245,7 @@ def _trace(operation: Operation, finding: Finding, as_of: float) -> Trace:
         untouched = operation.before and all(
             _shows(finding.items[0], name, operation.before.get(name)) for name in operation.fields
         )
-        return NotLanded() if untouched else Landed(operation.native, finding.items[0])
+        return NotLanded(finding.items[0]) if untouched else Landed(operation.native, finding.items[0])
     ours = _ours(operation, finding)
     if ours is not None:
         return Landed(ours.native, ours)

@@ -93,16 +93,17 @@ def _shown(row: Row, path: str) -> Json:
 
 
 def _described_lines(lines: FieldText, shown: Json) -> Json:
-    """Of every line what is described; nothing else of it is kept (rule B13)."""
+    """Of every line what is described; nothing else of it is kept (rule B13). What is no line is None, for `decode` to name."""
     if not isinstance(shown, list):
         return shown
-    kept: list[Json] = []
-    for row in cast("list[Json]", shown):
-        line: Row = {}
-        for part in lines.parts.values():
-            put(line, part.field, at(row, part.field))
-        kept.append(line)
-    return kept
+    return [_described_line(lines, row) if isinstance(row, dict) else None for row in cast("list[Json]", shown)]
+
+
+def _described_line(lines: FieldText, row: Row) -> Row:
+    line: Row = {}
+    for part in lines.parts.values():
+        put(line, part.field, at(row, part.field))
+    return line
 
 
 # --- in -------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal, NoReturn, TypeVar, get_args
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import msgspec
 
@@ -440,11 +440,6 @@ def places(text: str) -> dict[str, int]:
 
 def _dotted(written: str) -> str:
     return ".".join(part.strip().strip('"') for part in written.split("."))
-
-
-def zone_of(since: Since) -> ZoneInfo:
-    """The zone of stamps that name none."""
-    return ZoneInfo(since.zone)
 
 
 @lru_cache(maxsize=256)

@@ -197,11 +197,11 @@ def _trace(resource: ResourceText, operation: Operation, finding: Finding, as_of
         item = finding.items[0]
         if resource.write.operation_id:
             ours = item.fields.get(resource.write.operation_id) == operation.op
-            return Landed(operation.native, item) if ours else NotLanded()
+            return Landed(operation.native, item) if ours else NotLanded(item)
         untouched = operation.before and all(
             _alike(resource, item, field, value) for field, value in operation.before.items()
         )
-        return NotLanded() if untouched else Landed(operation.native, item)
+        return NotLanded(item) if untouched else Landed(operation.native, item)
     ours = [item for item in finding.items if _is_ours(resource, operation, item)]
     if len(ours) == 1:
         return Landed(ours[0].native, ours[0])

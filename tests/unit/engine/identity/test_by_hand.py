@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import Any
 
@@ -9,13 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from koppel.engine import flow as engine
 from koppel.engine import identity
+from koppel.engine.flow import Options
 from koppel.engine.identity import By, Changed
 from koppel.engine.membership import identity as shown
 from koppel.model.problem import UsageError
 from koppel.model.values import Ref
 from koppel.store import flows as bases
-from koppel.store import subjects
+from koppel.store import intents, subjects, work
 
 KVK, OTHER = "00000019", "00000027"
 
@@ -138,6 +141,126 @@ def test_where_a_flow_creates_an_unlinked_record_is_a_question_not_a_double(offi
     assert office.store.run(lambda db: db.scalar("select count(*) from apart")) == 0
 
 
+def without_numbers(office: Any) -> tuple[Any, str, str]:
+    """A pair that carries no key at all, linked by hand and taken apart again, in a flow that creates on both sides."""
+    careful = office.flow("crm-books", "crm:accounts", "books:customers", create_right=False)
+    left = office.put("crm", "accounts", name="De Korenaar", phone="1")
+    right = office.put("books", "customers", name="Bakkerij Korenaar", phone="2")
+    office.sync(careful)
+    one, two = f"crm:accounts:{left}", f"books:customers:{right}"
+    do(office, [careful], "link", one, two)
+    office.sync(careful)
+    flow = office.flow("crm-books", "crm:accounts", "books:customers", create_left=True)
+    do(office, [flow], "unlink", one, two)
+    office.sync(flow)
+    return flow, left, right
+
+
+def answer(office: Any, item: work.Item, value: str) -> None:
+    office.answer(value, which=[one.id for one in office.asks()].index(item.id))
+
+
+def counted(office: Any) -> tuple[int, int]:
+    return len(office.there("crm", "accounts")), len(office.there("books", "customers"))
+
+
+def test_what_carries_no_number_is_a_question_as_well_when_it_was_unlinked_by_hand(office: Any) -> None:
+    flow, left, right = without_numbers(office)
+    office.sync(flow)
+    assert counted(office) == (1, 1)
+    asked = {item.side: item for item in office.asks()}
+    assert {side: (item.code, item.native) for side, item in asked.items()} == {
+        "left": ("apart", left),
+        "right": ("apart", right),
+    }
+    assert (
+        asked["left"]
+        .body["text"]
+        .startswith("it belonged with De Korenaar and was held apart from it (unlinked by mieke")
+    )
+    assert [choice["answer"] for choice in asked["left"].body["choices"]] == [right, "create", "skip"]
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["one is answered", "both are answered"])
+def test_the_question_about_what_was_unlinked_may_be_answered_with_its_old_counterpart(office: Any, both: bool) -> None:
+    flow, left, right = without_numbers(office)
+    for item in office.asks():
+        if both or item.side == "left":
+            answer(office, item, right if item.side == "left" else left)
+    office.sync(flow)
+    assert office.together() == {frozenset({f"crm:accounts:{left}", f"books:customers:{right}"})}
+    assert office.asks() == []
+    assert len(office.trail("linked")) == 1
+    assert counted(office) == (1, 1)
+    assert office.sound()
+
+
+def test_who_says_that_it_is_another_gets_a_new_counterpart_for_that_one_only(office: Any) -> None:
+    flow, _, right = without_numbers(office)
+    (mine,) = [item for item in office.asks() if item.side == "left"]
+    answer(office, mine, "create")
+    office.sync(flow)
+    office.sync(flow)
+    assert counted(office) == (1, 2)
+    assert [(item.side, item.native) for item in office.asks()] == [("right", right)]
+
+
+def test_what_has_gone_or_found_another_counterpart_since_is_not_offered(office: Any) -> None:
+    flow, left, right = without_numbers(office)
+    other_ = office.put("crm", "accounts", name="Bakkerij Korenaar")
+    office.sync(office.flow("crm-books", "crm:accounts", "books:customers", create_right=False))
+    do(office, [flow], "link", f"crm:accounts:{other_}", f"books:customers:{right}")
+    office.edit("crm", "accounts", left, phone="3")
+    office.sync(flow)
+    (item,) = office.asks()
+    assert (item.native, [choice["answer"] for choice in item.body["choices"]]) == (left, ["create", "skip"])
+
+
+def test_an_unlinked_record_whose_old_counterpart_is_deleted_is_made_like_any_other(office: Any) -> None:
+    flow, left, right = without_numbers(office)
+    office.delete("books", "customers", right)
+    office.edit("crm", "accounts", left, phone="3")
+    office.sync(flow)
+    office.sync(flow)
+    assert office.asks() == []
+    assert counted(office) == (1, 1)
+
+
+def test_a_question_about_a_right_record_stays_open_while_the_link_that_answers_it_is_only_decided(office: Any) -> None:
+    """A stored plan is carried out that does not hold the link."""
+    flow, left, right = without_numbers(office)
+    office.edit("crm", "accounts", left, phone="3")
+    plan = office.plan(flow)
+    (mine,) = [item for item in office.asks() if item.side == "left"]
+    answer(office, mine, right)
+    office.time += 3600.0
+    asyncio.run(engine.apply_plan(office.ports, flow, plan, Options()))
+    assert office.together() == set()
+    assert [(item.side, item.native) for item in office.asks() if item.state == "open"] == [("right", right)]
+    office.sync(flow)
+    assert office.asks() == []
+
+
+def test_what_was_unlinked_is_asked_about_by_a_flow_that_knows_only_its_fellow(office: Any) -> None:
+    """Of three records of one thing one was taken out by name of another: the third flow asks all the same."""
+    ends = ("crm:accounts", "books:customers", "books:suppliers")
+    careful = [
+        office.flow("crm-books", ends[0], ends[1], create_right=False),
+        office.flow("customers-suppliers", ends[1], ends[2], create_right=False),
+    ]
+    natives = [office.put(*end.split(":"), name="De Korenaar", phone=str(n)) for n, end in enumerate(ends)]
+    refs = [f"{end}:{native}" for end, native in zip(ends, natives, strict=True)]
+    office.sync(*careful)
+    do(office, careful, "link", refs[0], refs[1])
+    do(office, careful, "link", refs[1], refs[2])
+    do(office, careful, "unlink", refs[0], refs[2])
+    office.sync(*careful)
+    office.edit("books", "customers", natives[1], phone="new")
+    office.sync(office.flow("customers-suppliers", ends[1], ends[2]))
+    assert len(office.there("books", "suppliers")) == 1
+    assert [item.code for item in office.asks()] == ["apart"]
+
+
 def test_a_key_they_come_to_share_later_is_asked_about(office: Any, flow: Any) -> None:
     left, right = linked_by_key(office, flow)
     do(office, [flow], "unlink", left, right)
@@ -258,11 +381,12 @@ def test_a_change_that_is_no_longer_as_it_left_things_is_not_taken_back(office: 
 
 
 def test_nothing_is_linked_while_a_write_is_in_doubt(office: Any, flow: Any, two: Any) -> None:
-    stream = office.stream("books:customers")
+    stream, source = office.stream("books:customers"), office.stream("crm:accounts")
     office.store.run(
         lambda db: db.run(
             "insert into intents (op, run, flow, kind, stream, side, source_native, slot, body, state, opened_at)"
-            " values ('o', 1, 'f', 'create', :s, 'right', 'A1', 'from A1', '', 'doubt', 1.0)", s=stream
+            " values ('o', 1, 'f', 'create', :s, 'right', 'A1', :slot, '', 'doubt', 1.0)",
+            s=stream, slot=intents.slot_from(source, "A1"),
         )
     )  # fmt: skip
     with pytest.raises(UsageError, match="in doubt"):

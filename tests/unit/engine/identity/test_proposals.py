@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from koppel.engine import one_pass, proposals
-from koppel.store import blocks
+from koppel.engine import deciding, proposals
+from koppel.store import apart, blocks
 
 HERE = {"street": "Dorpsstraat", "number": "12", "postcode": "1034WL", "city": "Amsterdam"}
 RULES = {"match": {"propose": ("name+postcode", "email_domain", "phone")}}
@@ -73,6 +73,8 @@ def test_a_person_who_says_it_is_another_gets_a_new_record_and_is_not_asked_agai
     result = office.sync(flow)
     assert (result.counts["ask"], office.asks()) == (0, [])
     assert len(office.there("books", "customers")) == 2
+    mine, other = (office.stream("crm:accounts"), left), (office.stream("books:customers"), right)
+    assert [held.other(mine) for held in office.store.run(apart.of_records, [mine])] == [other]
 
 
 def test_none_of_these_is_remembered_where_nothing_would_be_created(office: Any) -> None:
@@ -236,7 +238,7 @@ def test_a_rule_added_later_finds_what_was_read_before(office: Any) -> None:
 @pytest.mark.parametrize("part", [1, 3, 1000])
 def test_how_records_are_cut_into_parts_cannot_matter(new_office: Any, monkeypatch: Any, part: int) -> None:
     def asked(size: int) -> set[tuple[str, str]]:
-        monkeypatch.setattr(one_pass, "PART", size)
+        monkeypatch.setattr(deciding, "PART", size)
         office = new_office()
         for number in range(12):
             office.put("crm", "accounts", name=f"Bakkerij Nummer {'abcdefghijkl'[number] * 4}", address=HERE)

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from koppel.engine import flow as engine
-from koppel.engine.flow import Options
 from koppel.model.problem import UsageError
 from koppel.store import flows
 
@@ -35,9 +33,9 @@ def test_the_first_run_that_would_write_stops_and_says_so(two_way: Any, flow_tex
 
 def test_a_run_that_writes_nothing_is_not_stopped_and_leaves_the_brake_on(two_way: Any, flow_text: str) -> None:
     desk = two_way(braked(flow_text))
-    desk.pair(**ROW)
+    desk.both(ROW)
     assert desk.sync().state == "done"
-    desk.at_ledger("1", title="Nieuw")
+    desk.ledger.edit("1", {"title": "Nieuw"})
     assert desk.sync().state == "stopped"
 
 
@@ -47,7 +45,7 @@ def test_whoever_applies_the_stored_plan_has_looked_at_it(two_way: Any, flow_tex
     plan = desk.plan()
     assert plan.guard is not None
     assert (plan.guard.override, plan.guard.allow_applied) == ("first", "")
-    result = desk.run(engine.apply_plan(desk.ports, desk.flow, plan, Options()))
+    result = desk.apply(plan)
     assert (result.state, result.counts["create"]) == ("done", 1)
     assert desk.store.run(flows.has_begun, "pair")
 
@@ -72,6 +70,6 @@ def test_letting_one_brake_pass_lets_no_other_pass(two_way: Any, flow_text: str)
     for words in (("creates",), ("first",)):
         assert desk.sync(override=words).state == "stopped"
     with pytest.raises(UsageError, match="--allow creates"):
-        desk.run(engine.apply_plan(desk.ports, desk.flow, plan, Options()))
+        desk.apply(plan)
     assert desk.till.writes == 0
     assert desk.sync(override=("creates", "first")).counts["create"] == 3

@@ -490,7 +490,9 @@ def test_a_create_without_a_number_cannot_be_looked_up(profit):
 def test_an_update_is_probed_by_what_was_there_before(profit, values):
     change = update(profit, values)
     profit.tables["Profit_Debtor"] = [profit.debtor(100)]
-    assert isinstance(probe(profit, change), NotLanded)
+    untouched = probe(profit, change)
+    assert isinstance(untouched, NotLanded)
+    assert untouched.item.native == "100"
     columns = {
         "DebtorName": "Nieuw B.V.",
         "AdressLine1": "Dorpsstraat 12 A",
