@@ -221,7 +221,7 @@ class _Crew:
                 os.close(order_out)
                 os.close(answer_in)
                 _work(number, self._address, self._both, self._shared, (order_in, answer_out))
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - what a worker dies of is told, by the crew too
                 traceback.print_exc()
             finally:
                 os._exit(0)
