@@ -50,6 +50,7 @@ class Judge(TokenTorture):
         super().__init__(1, 1)
         self.host.current = "new"
         self.signed_in = 0
+        self.shared = type("Clock", (), {"now": lambda _: 0.0})()
         self.store = type("Planted", (), {"run": lambda *_: ({"refresh": stored}, 1)})()
         self.both = (type("One", (), {"login": "x"})(),) * 2
         monkeypatch.setattr(self, "_sign_in", self._again)
@@ -98,6 +99,11 @@ def test_an_answer_that_was_taken_away_is_the_cause_of_a_lost_sign_in(monkeypatc
     assert found.signed_in == 1
 
 
+def test_a_dead_pair_that_is_asked_about_again_is_found(monkeypatch):
+    found = Judge(monkeypatch, stored="old").judged("token received", [GOT, AGAIN, AGAIN], KILLED, DEAD)
+    assert (found.used_twice, found.asked_again) == (0, 1)
+
+
 def test_an_early_refresh_and_a_lost_update_are_found(monkeypatch):
     early = Refresh(12, "new", 401, said="Rate limit exceeded: access_token not expired")
     found = Judge(monkeypatch, stored="older").judged("", [early], DONE)
@@ -107,5 +113,5 @@ def test_an_early_refresh_and_a_lost_update_are_found(monkeypatch):
 def test_the_report_is_not_fine_with_any_of_these():
     report = TokenTorture(0, 1)._report("sqlite:///x", 0.0)
     assert report.fine
-    for name in ("used_twice", "early", "lost_updates", "unauthorised", "over_allowance"):
+    for name in ("used_twice", "asked_again", "early", "lost_updates", "unauthorised", "over_allowance"):
         assert not token_torture.msgspec.structs.replace(report, **{name: 1}).fine

@@ -126,7 +126,8 @@ def _of_tokens(report: TokenReport) -> Iterator[RenderableType]:
         style,
     )
     yield (
-        f"{report.unauthorised} calls with a dead token, {report.over_allowance} beyond the allowance, {report.deferred} put off; "
+        f"{report.unauthorised} calls with a dead token, {report.asked_again} with a pair known to be dead, "
+        f"{report.over_allowance} beyond the allowance, {report.deferred} put off; "
         f"somebody had to sign in again {sum(report.lost.values())} times, after:"
     )
     for cause, times in report.lost.items():

@@ -33,13 +33,15 @@ POINTS = ("refresh begun", "before send token", "after send token", "token recei
 # Between the vendor's answer and our write there is nothing anybody can do: the old token is dead and the new one is nowhere.
 GAP = frozenset({"after send token", "token received", ANYWHERE, *AT_THE_DOOR})
 DAY = 86_400.0
+IDLE_MOST = 29 * DAY  # a sign-in dies of idleness after 30 days: no work of any kill
 UNFORESEEN = "no cause"
 
 
 class TokenReport(msgspec.Struct, frozen=True):
-    """What it came to. `used_twice`, `early`, `lost_updates`, `unauthorised`, `over_allowance` and `findings` must be nothing.
+    """What it came to. `used_twice`, `asked_again`, `early`, `lost_updates`, `unauthorised`, `over_allowance` and `findings` must be nothing.
 
-    `used_twice`: a token that was exchanged already was sent again, and its answer had not been lost. `early`: refused because
+    `used_twice`: a token that was exchanged already was sent again, and its answer had not been lost. `asked_again`: a
+    pair known to be dead was sent once more. `early`: refused because
     less than 570 seconds had passed. `lost_updates`: the store holds another pair than the one that counts at the vendor.
     `unauthorised`: a dead access token was used. `over_allowance`: token calls beyond the vendor's 200 a day. `lost`: sign-ins
     that a person had to renew, by what took the answer away. `deferred`: turns put off, because the allowance was spent.
@@ -52,6 +54,7 @@ class TokenReport(msgspec.Struct, frozen=True):
     kills: int
     by_point: dict[str, int]
     used_twice: int
+    asked_again: int
     early: int
     lost_updates: int
     unauthorised: int
@@ -66,7 +69,8 @@ class TokenReport(msgspec.Struct, frozen=True):
     def fine(self) -> bool:
         """Whether nothing happened that could have been kept from happening."""
         return not (
-            self.used_twice
+            self.asked_again
+            or self.used_twice
             or self.early
             or self.lost_updates
             or self.unauthorised
@@ -92,8 +96,9 @@ class TokenTorture:
         self.host = TokenHost(seed)
         self.by_point: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self.used_twice = self.early = self.lost_updates = self.deferred = self.refreshes = 0
+        self.used_twice = self.asked_again = self.early = self.lost_updates = self.deferred = self.refreshes = 0
         self.findings: list[str] = []
+        self.used_at = self.host.sandbox.clock.now()
 
     def whole(self) -> TokenReport:
         """Set up, kill, count."""
@@ -132,14 +137,17 @@ class TokenTorture:
         chance = self.random.random()
         if chance < 0.5:
             seconds = self.random.uniform(570.1, 599.0)
+        elif chance < 0.6:
+            seconds = self.random.uniform(535.0, 569.9)
         elif chance < 0.65:
-            seconds = self.random.uniform(1.0, 569.0)
+            seconds = self.random.uniform(1.0, 535.0)
         elif chance < 0.97:
             seconds = self.random.uniform(600.0, 3000.0)
         else:
             seconds = self.random.uniform(1.0, 25.0) * DAY
         with self.host.lock:
-            now = self.host.sandbox.clock.advance(seconds)
+            clock = self.host.sandbox.clock
+            now = clock.advance(min(seconds, max(1.0, self.used_at + IDLE_MOST - clock.now())))
         self.shared.write(now, 0)
 
     def _order(self, point: str) -> Round:
@@ -164,6 +172,7 @@ class TokenTorture:
                 with self.host.lock:
                     self.shared.write(self.host.sandbox.clock.advance(DAY), 0)
             else:
+                self.used_at = self.shared.now()
                 return
         raise RuntimeError(f"nobody can sign in; seed {self.seed}")
 
@@ -191,15 +200,20 @@ class TokenTorture:
         taken_away = point if point in GAP and (killed or point == REPLY_LOST) else ""
         exchanged: dict[str, int] = {}
         excused = ""
+        heard: set[str] = set()  # dead tokens of which a worker that lives on was told
         for call in log:
             if call.new:
                 self.refreshes += 1
+                self.used_at = self.shared.now()
                 exchanged[call.token] = call.pid
             elif "not expired" in call.said:
                 self.early += 1
             elif "Old refresh token" in call.said:
                 if taken_away and call.token in exchanged and (exchanged[call.token] in killed or point == REPLY_LOST):
                     excused = taken_away
+                    self.asked_again += call.token in heard
+                    if call.pid not in killed:
+                        heard.add(call.token)
                 else:
                     self.used_twice += 1
         if sum(1 for call in log if call.new) > 1:
@@ -232,7 +246,7 @@ class TokenTorture:
         return TokenReport(
             database=address.partition(":")[0].partition("+")[0], processes=self.processes, rounds=self.rounds, refreshes=self.refreshes,
             kills=sum(self.by_point.values()), by_point={point: n for point, n in sorted(self.by_point.items()) if n},
-            used_twice=self.used_twice, early=self.early, lost_updates=self.lost_updates, unauthorised=self.host.unauthorised,
+            used_twice=self.used_twice, asked_again=self.asked_again, early=self.early, lost_updates=self.lost_updates, unauthorised=self.host.unauthorised,
             over_allowance=self.host.over, deferred=self.deferred, lost=dict(sorted(self.lost.items())), days=round(days, 1), seed=self.seed,
             findings=tuple(dict.fromkeys(self.findings)),
         )  # fmt: skip
