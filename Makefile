@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 SEEDS ?= 10000
 KILLS ?= 500
+ROUNDS ?= 2000
 
 # What was installed is remembered by content, not by date: switching branches and back costs nothing. The settings of the
 # tools, which end pyproject.toml, do not count.
@@ -43,6 +44,7 @@ campaign: $(INSTALLED) ## the long search for lost or doubled records: SEEDS sim
 	@mkdir -p .campaign
 	$(BIN)/koppel simulate --seeds $(SEEDS) --json > .campaign/simulate.json
 	$(BIN)/koppel torture --kills $(KILLS) --jobs $(JOBS) --json > .campaign/torture.json
+	$(BIN)/koppel torture --tokens $(ROUNDS) --json > .campaign/tokens.json
 
 bench: $(TESTABLE) ## measure the speed of the hot paths
 	@for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python "$$script" || exit 1; done

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from koppel.app import privacy
+from koppel.app import privacy, sign_ins
 from koppel.app.flow_files import connections_of
 from koppel.app.flows import Flows
 from koppel.app.numbers import read_numbers
@@ -228,6 +228,7 @@ class Running(Flows):
         else:
             await self._recovered(ports, flow)
         self._sweep(ports.clock.now())
+        await sign_ins.keep_daily(self, ports)
         return result
 
     def _sweep(self, at: float) -> None:

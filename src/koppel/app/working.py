@@ -11,12 +11,15 @@ from collections.abc import Callable
 
 import msgspec
 
+from koppel.app import sign_ins
 from koppel.app.flow_files import load_flows
 from koppel.app.workspace import Workspace
 from koppel.engine.flow import Result
 from koppel.mapping.flow import Flow
 from koppel.mapping.problems import has_errors
 from koppel.model.problem import Bug, KoppelError
+from koppel.runtime.keeping import LOOK_AGAIN as LOOK_AT_SIGN_INS
+from koppel.runtime.keeping import Kept
 from koppel.runtime.schedules import Known, Upcoming, upcoming
 from koppel.store import due, flows, runs, streams, work
 from koppel.store.sql import Db
@@ -26,7 +29,8 @@ SANDBOX_PAUSE = 1.0  # on a sandbox's clock, which others move
 
 
 class Worked(msgspec.Struct, frozen=True):
-    """One thing a worker did, for its log: what a flow's run came to. `error` when it could not run at all."""
+    """One thing a worker did, for its log: what a flow's run came to, or a sign-in (`flow` is empty, `why` says of whom).
+    `error` when it could not run at all."""
 
     at: float
     flow: str
@@ -64,14 +68,20 @@ def unfit(workspace: Workspace) -> list[tuple[str, str]]:
 def work_on(workspace: Workspace, stop: threading.Event, *, tell: Callable[[Worked], None], once: bool = False) -> int:
     """Run what is due, and go on until `stop` is set (or, `once`, until nothing is due now). Returns how many runs were made.
 
-    A failing flow is told and does not keep the others from running; it comes round again with its schedule.
+    A failing flow is told and does not keep the others from running; it comes round again with its schedule. Sign-ins that
+    nobody used for long are kept alive meanwhile; one that is dead is told once, and the other connections carry on.
     """
     made = 0
     workspace.stopping = stop.is_set
     done: set[tuple[str, int]] = set()
+    look_at = 0.0
     while not stop.is_set():
         workspace.flows = load_flows(workspace.config.path, workspace.transforms)
         now = workspace.now()
+        if now >= look_at:
+            look_at = now + LOOK_AT_SIGN_INS
+            for kept in sign_ins.keep_alive(workspace):
+                tell(_of_sign_in(now, kept))
         plan = agenda(workspace)
         ready = [entry for entry in plan if entry.at <= now and (entry.flow, entry.run) not in done]
         for entry in ready:
@@ -100,6 +110,13 @@ def _run(workspace: Workspace, entry: Upcoming) -> Worked:
     except KoppelError as error:
         return Worked(at, entry.flow, entry.why, "failed to begin", error=str(error))
     return Worked(at, entry.flow, entry.why, result.state, result.message, result.run, result.counts, result.calls)
+
+
+def _of_sign_in(at: float, kept: Kept) -> Worked:
+    why = f"sign-in of {', '.join(kept.connections)}"
+    if kept.state == "kept":
+        return Worked(at, "", why, "kept alive", kept.message)
+    return Worked(at, "", why, "failed to begin", error=f"{kept.message} {kept.remedy}".strip())
 
 
 def _known(db: Db, flow: Flow) -> Known:

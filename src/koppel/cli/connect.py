@@ -386,10 +386,11 @@ def _value(
 ) -> dict[str, Any]:  # fmt: skip
     import msgspec
 
+    from koppel.app import sign_ins
     from koppel.config.settings_form import settings_form
 
     connection = ws.connection(name)
-    written = ws.config.connections[name].settings  # of a file its path, not what stands in it
+    standing = sign_ins.standing(ws, name) if signed_in else None
     written = ws.config.connections[name].settings  # as it stands in the file: a path, not the text behind it
     plain = {
         s.name: written.get(s.name, msgspec.to_builtins(getattr(connection.settings, s.name)))
@@ -403,6 +404,7 @@ def _value(
         "settings": plain,
         "secrets": [s.name for s in settings_form(system) if s.secret],
         "signed_in": signed_in,
+        "standing": msgspec.to_builtins(standing),
         "sign_in_url": url if not signed_in else None,
         "accounts": [{"id": id_, "title": title} for id_, title in accounts],
         "unset": unset,
@@ -422,6 +424,9 @@ def _human(value: dict[str, Any], checked: Checked | None, *, link_shown: bool) 
             yield Unbroken(f"  {key}: {shown(setting)}")
     for key in value["secrets"]:
         yield f"  {key}: kept sealed, not shown"
+    if value["standing"]:
+        style = "bold red" if value["standing"]["level"] == "attention" else ""
+        yield Text(value["standing"]["text"], style)
     if value["accounts"]:
         yield "This sign-in reaches:"
         for account in value["accounts"]:

@@ -58,7 +58,7 @@ def work(
 
         def told(worked: Worked) -> None:
             if worked.state in ("failed", "failed to begin"):
-                failed.append(worked.flow)
+                failed.append(worked.flow or worked.why)
             if terminal.json:
                 give_json(worked, line=True)
             else:
@@ -89,7 +89,7 @@ def _line(terminal: Terminal, worked: Worked) -> None:
 
     terminal.clear()
     did = worked.error or worked.message or tally(worked.counts, done=True) or "nothing to do"
-    said = f"{when(worked.at)}  {worked.flow}  {worked.state}: {did}"
+    said = f"{when(worked.at)}  {worked.flow or worked.why}  {worked.state}: {did}"
     if worked.state in ("failed", "failed to begin"):
         terminal.complain(said)
     else:

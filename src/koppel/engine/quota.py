@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from koppel.engine.allowances import WINDOW_SECONDS, window_end
 from koppel.engine.ports import Connection
-from koppel.engine.send import WINDOW_SECONDS, window_end
 from koppel.store import budgets
 from koppel.store.budgets import Account
 from koppel.store.sql import Db

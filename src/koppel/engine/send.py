@@ -8,13 +8,14 @@ import asyncio
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import httpx2
 
+from koppel.engine.allowances import window_end
 from koppel.engine.logins import Logins
 from koppel.engine.ports import Connection, NotSent, Ports
 from koppel.model.problem import RetryLater, SetupError, SignInNeeded
@@ -25,7 +26,6 @@ from koppel.systems.spi import Budget, Call, Exchange, NoReply, Request, Respons
 T = TypeVar("T")
 TRIES = 4
 BACKOFF = (2.0, 10.0, 60.0, 300.0)
-WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
 @cache
@@ -255,17 +255,6 @@ def _spend(db: Db, system: str, owed: list[tuple[Budget, str]], now: float, inte
                 db, system, budget.name, key, allowed=budget.limit, reserve=0, reset_at=window_end(budget, now), at=now
             )
     return None
-
-
-def window_end(budget: Budget, now: float) -> float:
-    """When the vendor's current window ends: the clock's minute or hour, the day or month in its zone."""
-    if budget.window in WINDOW_SECONDS:
-        size = WINDOW_SECONDS[budget.window]
-        return now - now % size + size
-    local = datetime.fromtimestamp(now, ZoneInfo(budget.zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-    if budget.window == "day":
-        return (local + timedelta(days=1)).timestamp()
-    return (local.replace(day=1) + timedelta(days=32)).replace(day=1).timestamp()
 
 
 def _said(verdict: Verdict) -> str:

@@ -22,13 +22,12 @@ from koppel.mapping.positions import locate
 from koppel.mapping.transforms import Transform
 from koppel.model.can import Can, Field
 from koppel.model.problem import Bug, KoppelError, RetryLater, SignInNeeded
+from koppel.runtime import keeping
 from koppel.runtime.windows import ZONE
-from koppel.store import budgets, observations, secrets, streams, subjects
+from koppel.store import budgets, observations, streams, subjects
 from koppel.store.sql import Db
-from koppel.systems.spi import Absent, Found, Remark, Resource, Tokens
+from koppel.systems.spi import Absent, Found, Remark, Resource
 
-DAY = 24 * 3600.0
-SOON = 30  # days; from when the end of a token is a thing to act upon
 SAMPLE = 20  # linked records that are asked for again, to see whether the list is cut
 SKEW = 60.0  # seconds our clock may differ from the vendor's
 LOW = 0.1  # of an allowance
@@ -110,29 +109,8 @@ def _once(said: Sequence[Remark]) -> tuple[Remark, ...]:
 
 
 async def _sign_in(ports: Ports, connection: Connection) -> Sequence[Remark]:
-    auth, now = connection.system.auth, ports.clock.now()
-    if auth.tokens_from is not None and auth.tokens_from(connection.settings) is not None:
-        return ()  # a key; whether it is accepted shows when it is used
-    stored = await ports.store.tx(secrets.get, f"tokens {connection.login}")
-    if stored is None:
-        if auth.unattended:
-            return (Remark("ok", "signed_in", "Signs in by itself, with the settings' client credentials."),)
-        text = f"{connection.name} is not signed in."
-        return (Remark("attention", "sign_in", text, f"koppel connect {connection.name}"),)
-    tokens = msgspec.convert(stored[0], Tokens)
-    if auth.due(tokens, now) == "dead":
-        text = f"The sign-in of {connection.name} has expired."
-        return (Remark("attention", "sign_in", text, f"koppel connect {connection.name}"),)
-    ends = auth.lapses(tokens)
-    if ends is None:
-        return (Remark("ok", "signed_in", "Signed in."),)
-    days = int((ends - now) // DAY)
-    text = f"Signed in; unless it is used before, that ends in {days} days ({_day(ends)})."
-    return (Remark("note" if days < SOON / 4 else "ok", "signed_in", text, ends_at=ends),)
-
-
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, ZONE).date().isoformat()
+    remark = await ports.store.tx(keeping.standing, connection, ports.clock.now())
+    return () if remark is None else (remark,)
 
 
 # --- fields the flows need ----------------------------------------------------------------------------------------------
@@ -300,7 +278,9 @@ def _clock(sender: Sender, connection: Connection) -> Sequence[Remark]:
 def _budgets(db: Db, connection: Connection, now: float) -> Sequence[Remark]:
     """What is left of the vendor's allowances; those whose window has ended are whole again, and a pace is no allowance."""
     found: list[Remark] = []
-    windows = {budget.name: budget.window for budget in connection.system.budgets if budget.window != "second"}
+    signing = connection.system.auth.allowance
+    known = (*connection.system.budgets, *((signing,) if signing else ()))
+    windows = {budget.name: budget.window for budget in known if budget.window != "second"}
     for account in budgets.listed(db, system=connection.system.name):
         if account.reset_at <= now or not account.allowed or account.name not in windows:
             continue

@@ -28,6 +28,14 @@ def put(db: Db, name: str, value: Json, *, at: float) -> int:
     return version
 
 
+def swap(db: Db, name: str, value: Json, *, version: int, at: float) -> bool:
+    """`put`, unless somebody stored another since `version` (0: there was none); whether it was stored."""
+    row = db.one("select version from secrets where name = :n" + db.for_update, n=name)
+    if (row[0] if row else 0) != version:
+        return False
+    return put(db, name, value, at=at) == version + 1
+
+
 def _write(db: Db, name: str, body: str, version: int, at: float) -> None:
     db.run(
         "insert into secrets (name, body, version, at) values (:n, :b, :v, :at) on conflict (name) do update set body = excluded.body, version = excluded.version, at = excluded.at",

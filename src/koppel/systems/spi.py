@@ -354,7 +354,8 @@ class Auth:
     `sign_in_url` and `redeem` serve the code flow; a key-only system leaves them None and `tokens_from` turns settings
     into tokens, or gives None when these settings hold no key; `spare` gives the next key, where the settings hold one, to be
     used from when the vendor refuses the first. `by_mail` is the way to a key by e-mail. `lapses` tells when stored tokens die by themselves unless
-    they are used or renewed before, where the vendor says so. `unattended`: then `refresh` gets the first token too, from
+    they are used or renewed before, where the vendor says so. `allowance`: how many sign-in calls the vendor takes for one
+    login; its `reserve` is kept for people who sign in. `unattended`: then `refresh` gets the first token too, from
     empty Tokens, because nobody has to sign in (client credentials).
     """
 
@@ -368,6 +369,7 @@ class Auth:
     spare: Callable[[Any], Tokens | None] | None = None
     by_mail: MailedCode | None = None
     lapses: Callable[[Tokens], float | None] = lambda tokens: None
+    allowance: Budget | None = None
     unattended: bool = False
     login: Callable[[Any], str] = field(default=lambda settings: "")  # connections with one login share its tokens
 

@@ -37,7 +37,8 @@ OUTSIDE = (ARRIVED, TAKEN)
 # The engine's own points; `tests/acceptance/test_torture.py` compares them with the source.
 POINTS = (
     "run begun", "page received", "page stored", "look-up received", "look-up stored", "quiet steps settled", "chunk opened",
-    "chunk answered", "last chunk settled", "probe answered", "probe settled", "views settled", "run ended", "token received", "token stored",
+    "chunk answered", "last chunk settled", "probe answered", "probe settled", "views settled", "run ended", "refresh begun", "token received",
+    "token stored",
 )  # fmt: skip
 # Points of abilities that none of these worlds uses: postings of grouped documents, connections whose values are let go.
 ELSEWHERE = ("documents grouped", "postings made", "values let go")

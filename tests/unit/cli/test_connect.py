@@ -64,7 +64,7 @@ def test_from_nothing_to_a_connection_that_works(world, fresh):
     chosen = fresh("connect", "books-nl", "--set", f"division={world['exact']['divisions'][1]}")
     assert chosen.code == 0
     checked = fresh("connect", "books-nl", "--check", "--json")
-    assert checked.json["checked"]["calls"] == 1
+    assert checked.json["checked"]["calls"] == 2, "both lists of divisions"
     assert checked.json["settings"]["division"] == world["exact"]["divisions"][1]
     _shown_nowhere(fresh.folder, key, made, signed, chosen, checked)
 
@@ -151,6 +151,18 @@ def test_a_division_that_cannot_be_reached_is_refused_before_it_is_stored(at, ko
     assert said.code == 3
     assert "123456" in said.err
     assert koppel("connect", "books-nl", "--check").code == 0
+
+
+def test_how_long_a_sign_in_lasts_is_said(at, koppel):
+    said = " ".join(koppel("connect", "books-nl").out.split())
+    assert "Signed in; unless it is used before, that ends in 29 days" in said
+    at.wait(25 * 86_400)
+    told = koppel("connect", "books-nl", "--json").json
+    assert told["standing"]["level"] == "attention"
+    assert "ends in 4 days" in told["standing"]["text"]
+    at.wait(25 * 86_400)
+    assert "has expired" in koppel("connect", "books-nl").out
+    assert koppel("doctor", "books-nl").code == 1
 
 
 def test_a_used_code_asks_for_a_new_sign_in(at, koppel):

@@ -18,6 +18,7 @@ from koppel.systems.exact import settings as options
 from koppel.systems.exact.settings import Settings
 from koppel.systems.spi import (
     Auth,
+    Budget,
     Call,
     Dead,
     Exchange,
@@ -36,6 +37,9 @@ EARLIEST_REFRESH = 570.0  # seconds since the last successful one; earlier is re
 LEAST_LEFT = 30.0  # refresh when less than this is left: a token good at departure may be dead on arrival [picqer #497]
 REFRESH_LIFE = 30 * 24 * 3600.0  # seconds unused [websmurf #23]
 CODE_LIFE_MINUTES = 3  # [chef step 2]
+# About 200 token calls per app, user and day [forums.invantive.com 3507]; a refresh every 600 seconds takes 144. Which midnight
+# the vendor counts from is unverified. The reserve is ours: a person must be able to sign in when programs have used up theirs.
+TOKEN_CALLS = Budget(name="token calls", limit=200, window="day", key=lambda request: None, reserve=20)
 TRY_AGAIN = 60.0  # seconds; ours: how long to leave a token endpoint in peace that gives no usable answer
 _CLOCK_SKEW = 60.0  # seconds; ours: how far another machine's clock may run ahead
 
@@ -233,5 +237,6 @@ AUTH = Auth(
     sign_in_url=sign_in_url,
     redeem=redeem,
     lapses=lapses,
+    allowance=TOKEN_CALLS,
     login=options.login,
 )

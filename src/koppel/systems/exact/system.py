@@ -21,15 +21,20 @@ def divisions(site: Site) -> Exchange[tuple[tuple[str, str], ...]]:
     """The divisions this login reaches, as (number, title). Raises SetupError, RetryLater.
 
     Listing needs a division in the URL, which is said not to be checked [picqer #470]: the user's current one serves.
-    Which of the two lists answers depends on the licence [chef], so both are tried.
+    Which of the two lists answers depends on the licence [chef], and the first one holds an accountant's own licence only
+    [KB-faq; Pi]: both are asked, and what either shows is reached.
     """
     settings: Settings = site.settings
     current = str(settings.division) if settings.division is not None else (yield from _current_division(site))
+    reached: dict[str, str] = {}
     for path in ("hrm/Divisions", "system/Divisions"):
         query = odata.options(select=("Code", "Description", "CustomerName"))
         rows = yield from _rows_or_none(settings, wire.url(settings, current, path, query=query), path)
-        if rows:
-            return tuple((str(row["Code"]), _title(row)) for row in rows if "Code" in row)
+        for row in rows or ():
+            if "Code" in row:
+                reached.setdefault(str(row["Code"]), _title(row))
+    if reached:
+        return tuple(reached.items())
     raise SetupError(
         "Exact Online lists no divisions for this login.",
         remedy="The user who signed in needs a role that may see companies; or type the division's number yourself.",

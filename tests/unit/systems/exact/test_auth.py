@@ -5,7 +5,7 @@ import pytest
 
 from koppel.model.problem import RetryLater, SetupError
 from koppel.systems.exact import auth
-from koppel.systems.exact.settings import Settings, login
+from koppel.systems.exact.settings import SITES, Settings, hosts, login
 from koppel.systems.spi import Dead, NoReply, Refreshed, Request, Response, StillGood, Tokens, drive
 
 SETTINGS = Settings(
@@ -225,3 +225,14 @@ def test_requests_carry_the_bearer_token_and_keep_their_own_headers():
 def test_connections_of_one_app_share_a_login_unless_told_otherwise():
     assert login(SETTINGS) == "app-1"
     assert login(Settings(client_id="a", client_secret="b", redirect_uri="https://c.example", login="boss")) == "boss"
+
+
+@pytest.mark.parametrize("end", ["nl", "be", "de", "co.uk", "com", "es", "fr"])
+def test_every_country_site_is_signed_in_to_at_its_own_host_and_nowhere_else(end):
+    site = f"https://start.exactonline.{end}"
+    assert site in SITES
+    settings = Settings(client_id="a", client_secret="b", redirect_uri="https://c.example", base_url=site)
+    assert auth.sign_in_url(settings, "s").startswith(f"{site}/api/oauth2/auth?")
+    assert auth.token_url(settings) == f"{site}/api/oauth2/token"
+    assert hosts(settings) == (f"start.exactonline.{end}",)
+    assert len(SITES) == 7

@@ -639,9 +639,12 @@ def test_divisions_are_listed_through_the_users_current_one():
         SYSTEM.accounts(site(settings=UNCHOSEN)),
         rows({"CurrentDivision": 42}),
         rows({"Code": 7095, "Description": "Bakkerij", "CustomerName": "Korenaar Groep"}, {"Code": 7096}),
+        rows({"Code": 7096, "Description": "Molen"}, {"Code": 8001, "Description": "Klant van een accountant"}),
     )
-    assert vendor.paths == ["current/Me", "42/hrm/Divisions"]
-    assert found == (("7095", "Bakkerij (Korenaar Groep)"), ("7096", "7096"))
+    assert vendor.paths == ["current/Me", "42/hrm/Divisions", "42/system/Divisions"]
+    assert found == (
+        ("7095", "Bakkerij (Korenaar Groep)"), ("7096", "7096"), ("8001", "Klant van een accountant"),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("refused", [error(403, "Forbidden"), error(404), rows(), reply(b"<html>")])
