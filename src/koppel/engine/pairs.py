@@ -103,7 +103,15 @@ def made_meanwhile(db: Db, frame: Frame, step: Step) -> bool:
 
 
 def part(
-    db: Db, frame: Frame, left: str, right: str, subject: str | None, *, at: float, left_alone: bool = False
+    db: Db,
+    frame: Frame,
+    left: str,
+    right: str,
+    subject: str | None,
+    *,
+    at: float,
+    left_alone: bool = False,
+    made_again: SideName | None = None,
 ) -> None:
     """Take a pair apart: what was agreed is forgotten, and one of the two leaves the subject.
 
@@ -113,8 +121,14 @@ def part(
 
     `left_alone`: both are left alone by this flow from now on, as after an undo. Where others hold them together by way of a third
     record nobody leaves then: whoever left would lose a counterpart that no key may find again, and would be made once more.
+
+    `made_again`: the record of that side is gone and will be made again from the other, which stays with what else belongs to it:
+    another flow may be the first to make it.
     """
     flows.drop_base(db, frame.flow.id, left, right)
+    if made_again is not None:
+        subjects.leave(db, frame.streams[made_again].id, left if made_again == "left" else right)
+        return
     held = _held_by_others(db, frame, subject)
     left_stream, right_stream = frame.streams["left"].id, frame.streams["right"].id
     mine, theirs = (left_stream, left), (right_stream, right)

@@ -83,7 +83,10 @@ def _unlink(db: Db, frame: Frame, hand: Hand, step: Step) -> bool:
     assert step.left is not None and step.right is not None  # noqa: PT018
     subject = pairs.subject_of(db, frame, step.left, step.right)
     entries.record(db, frame, hand, "unlinked", step, subject=subject)
-    pairs.part(db, frame, step.left, step.right, subject, at=hand.at, left_alone=step.field == MARK)
+    made_again = step.side if step.field == "restore" else None
+    pairs.part(
+        db, frame, step.left, step.right, subject, at=hand.at, left_alone=step.field == MARK, made_again=made_again
+    )
     if step.field == "restore":
         stays = other(step.side)
         anchors.keep_due(db, frame, hand, stays, step.left if stays == "left" else step.right, "restore")

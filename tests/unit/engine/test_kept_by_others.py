@@ -159,3 +159,25 @@ def test_a_flow_that_has_not_looked_at_what_it_has_in_hand_yet_loses_nobody_eith
 
 def test_taken_apart_otherwise_one_of_the_two_leaves_also_then() -> None:
     assert around(two_sides(), field="") == (True, False, False, {"of the left", "of the right", "facing"})
+
+
+def test_who_is_to_be_made_again_leaves_and_the_other_stays_with_what_else_belongs_to_it() -> None:
+    sides = two_sides()
+    frame = make_frame(sides.ports, sides.flow)
+    left, right = frame.streams["left"].id, frame.streams["right"].id
+
+    def arrange_and_part(db: Db) -> list[tuple[int, str]]:
+        other = streams.ensure(db, "third", "things").id
+        subject = subjects.create(db, at=sides.clock.at)
+        for stream, native in ((left, LEFT), (right, RIGHT), (other, "9")):
+            subjects.join(db, subject, stream, native, role="main", why="test", at=sides.clock.at)
+        flows.move(db, "theirs", Position("1", {}, 0, 0))
+        standing.between(db, "theirs", left, other)
+        flows.save_bases(db, "theirs", [StoredBase(LEFT, "9", subject, Base(), "", "", 0)])
+        flows.save_bases(db, "pair", [StoredBase(LEFT, RIGHT, subject, Base(), "", "", 0)])
+        step = Step("unlink", "left", LEFT, RIGHT, because={"": "gone on the left"}, field="restore")
+        settle_quietly(db, frame, Hand(1, "test", sides.clock.at), step)
+        return [seat.record for seat in subjects.seats(db, [subject])]
+
+    # what "theirs" makes of the third system's record is the right one's counterpart as well: it gets no second one
+    assert sides.store.run(arrange_and_part) == [(right, RIGHT), (3, "9")]
