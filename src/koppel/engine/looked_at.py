@@ -90,7 +90,8 @@ def settle_views(
                     _after_proposal(db, frame, hand, item)
         work.close(db, over, by=hand.actor, at=hand.at)
         for view in views:
-            if view.anchor == side:
+            # Where nothing is made on the left, what was offered needs nothing of its own: it would be asked about once more.
+            if view.anchor == side and frame.flow.creates("left"):
                 about = by_record.get(view.own.native, ())
                 for item in about:
                     asked_anew = ("ask", side, item.native, item.field) in still
